@@ -1,0 +1,207 @@
+"""B13: a file that is wrong anywhere changes nothing and says where it is wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.cli.files import apply, as_yaml, document, everything
+from tests.factories import make_account, make_integration
+
+LONG = "x" * 300
+
+
+def put(*path: Any, value: Any) -> Any:
+    """The document with one value of its account set."""
+
+    def change(content: dict[str, Any]) -> None:
+        place = content["accounts"][0]
+        for step in path[:-1]:
+            place = place[step]
+        place[path[-1]] = value
+
+    return change
+
+
+JIVO = ("integrations", 0)
+
+WRONG = [
+    (put("slug", value="Ром ашка"), "accounts[0].slug: must be 1–64 characters of a-z 0-9 -"),
+    (put("slug", value="x" * 65), "accounts[0].slug: must be 1–64 characters of a-z 0-9 -"),
+    (put("name", value=LONG), "accounts[0].name: must be at most 200 characters long"),
+    (put("name", value="  "), "accounts[0].name: must not be empty"),
+    (put("name", value=None), "accounts[0].name: must be text"),
+    (put("name", value="a\0b"), "accounts[0].name: must be plain text without control characters"),
+    (put("timezone", value="Europe/Moskau"), "accounts[0].timezone: must be a time zone, such as Europe/Moscow"),
+    (put("region", value="Russia"), "accounts[0].region: must be a country's two letters, such as RU"),
+    (put("contact_window_days", value=0), "accounts[0].contact_window_days: must be a number of days from 1 to 36500, or null"),
+    (put("event_retention_days", value="week"), "accounts[0].event_retention_days: must be a whole number"),
+    (put("colour", value="red"), "accounts[0].colour: unknown key"),
+    (put("cabinet", value={"kind": "dataapi"}), "accounts[0].cabinet.kind: not available in this version"),
+    (put("cabinet", value={"kind": "paper"}), "accounts[0].cabinet.kind: must be 'embedded' or 'dataapi'"),
+    (put("cabinet", "url", value="https://x.example"), "accounts[0].cabinet.url: belongs to another kind of cabinet"),
+    (put("authorizations", value=[{"key": "main"}]), "accounts[0].authorizations: not available in this version"),
+    (put("sites", value={"a": "b"}), "accounts[0].sites: must be a list"),
+    (put("sites", 0, value="shop"), "accounts[0].sites[0]: must be a mapping"),
+    (put("sites", 0, "key", value="мой сайт"), "accounts[0].sites[0].key: must be 1–100 characters of A-Z a-z 0-9 . _ -"),
+    (put("sites", 0, "domain", value="no domain"), "accounts[0].sites[0].domain: must be a domain, such as shop.example"),
+    (put("sites", 0, "domain", value="http://[::1"), "accounts[0].sites[0].domain: must be a domain, such as shop.example"),
+    (put("sites", 0, "name", value=LONG), "accounts[0].sites[0].name: must be at most 255 characters long"),
+    (put("sites", 0, value={"key": "new"}), "accounts[0].sites[0].domain: is needed for a new site"),
+    (
+        put("sites", value=[{"key": "shop", "domain": "a.example"}, {"key": "shop", "domain": "b.example"}]),
+        'accounts[0].sites[1].key: the key "shop" stands in this list twice',
+    ),
+    (put("campaigns", 0, "site", value="none"), 'accounts[0].campaigns[0].site: no site has the key "none"'),
+    (put("campaigns", 0, "priority", value=-1), "accounts[0].campaigns[0].priority: must be a number from 0 to 1000000"),
+    (put("campaigns", 0, "rules", value={"a": 1}), "accounts[0].campaigns[0].rules: must be a list of rules"),
+    (put("campaigns", 0, "rules", value=[{}]), "accounts[0].campaigns[0].rules[0]: a rule needs at least one mark"),
+    (
+        put("campaigns", 0, "rules", value=[{"utm_source": {"like": "ya"}}]),
+        "accounts[0].campaigns[0].rules[0].utm_source: must be a text, {equals: text} or {contains: text}",
+    ),
+    (
+        put("sources", 0, "rules", value=[{"utm_source": "ya"}, {"gclid": "1"}]),
+        "accounts[0].sources[0].rules[1].gclid: unknown mark, known are utm_source, utm_medium, utm_campaign, "
+        "utm_content, utm_term",
+    ),
+    (put("sources", 0, value={"key": "new"}), "accounts[0].sources[0].name: is needed for a new source"),
+    (put("employees", 0, "email", value="nobody"), "accounts[0].employees[0].email: must be an e-mail address"),
+    (put("employees", 0, "email", value="a@" + LONG), "accounts[0].employees[0].email: must be an e-mail address"),
+    (put(*JIVO, "vendor", value="amocrm"), 'accounts[0].integrations[0].vendor: the vendor "amocrm" is not available in this version'),
+    (put(*JIVO, "authorization", value="main"), "accounts[0].integrations[0].authorization: not available in this version"),
+    (put(*JIVO, "active", value="perhaps"), "accounts[0].integrations[0].active: must be true or false"),
+    (put(*JIVO, "employee", value="petrov"), 'accounts[0].integrations[0].employee: no employee has the key "petrov"'),
+    (
+        put(*JIVO, "webhook_secret", value="short"),
+        "accounts[0].integrations[0].webhook_secret: must be 8–200 characters of A-Z a-z 0-9 . _ ~ -",
+    ),
+    (
+        put(*JIVO, "webhook_secret", value="with/a/slash"),
+        "accounts[0].integrations[0].webhook_secret: must be 8–200 characters of A-Z a-z 0-9 . _ ~ -",
+    ),
+    (put(*JIVO, "fallback", value={"campaign": "direct"}), "accounts[0].integrations[0].fallback.kind: is missing"),
+    (put(*JIVO, "fallback", value={"kind": "campaign"}), "accounts[0].integrations[0].fallback.campaign: is missing"),
+    (put(*JIVO, "fallback", "campaign", value="x"), 'accounts[0].integrations[0].fallback.campaign: no campaign has the key "x"'),
+    (
+        put(*JIVO, "fallback", "site", value="shop"),
+        "accounts[0].integrations[0].fallback.site: does not belong to kind: campaign",
+    ),
+    (put(*JIVO, "channels", 0, "source", value="x"), 'accounts[0].integrations[0].channels[0].source: no source has the key "x"'),
+    (put(*JIVO, "channels", 0, "channel", value="!"), "accounts[0].integrations[0].channels[0].channel: must be a channel's name, such as telegram"),
+    (put(*JIVO, "channels", 0, "channel", value="c" * 51), "accounts[0].integrations[0].channels[0].channel: must be at most 50 characters long"),
+    (
+        put(*JIVO, "channels", 1, "channel", value="TG"),
+        'accounts[0].integrations[0].channels[1].channel: the channel "telegram" stands in this list twice',
+    ),
+    (put(*JIVO, "widgets", value={"w" * 101: "telegram"}), f"accounts[0].integrations[0].widgets.{'w' * 101}: must be at most 100 characters long"),
+    (put(*JIVO, "options", value={"unheard": 1}), "accounts[0].integrations[0].options.unheard: unknown key"),
+    (put(*JIVO, "options", value=[1]), "accounts[0].integrations[0].options: must be a mapping"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "line"), WRONG, ids=[line[:70] for _change, line in WRONG])
+def test_a_mistake_is_named_by_its_path_and_nothing_changes(runner, session, change, line):
+    make_account(session, "other")
+    before = everything(session)
+    content = document()
+    change(content)
+    result = apply(runner, content, code=1)
+    assert result.stderr.splitlines() == [line]
+    assert result.stdout == ""
+    assert everything(session) == before
+
+
+@pytest.mark.parametrize(("change", "line"), WRONG[::5], ids=[line[:70] for _change, line in WRONG[::5]])
+def test_the_same_on_accounts_that_are_there_already(runner, session, change, line):
+    apply(runner, document())
+    before = everything(session)
+    content = document()
+    content["accounts"][0]["name"] = "Новое имя"
+    change(content)
+    assert line in apply(runner, content, code=1).stderr.splitlines()
+    assert everything(session) == before
+
+
+def test_all_mistakes_are_told_at_once_shape_and_references_alike(runner, session):
+    content = document()
+    account = content["accounts"][0]
+    account["timezone"] = "Moscow"
+    account["sites"][0]["domain"] = "?"
+    account["integrations"][0] |= {"active": "perhaps", "employee": "petrov", "widgets": {"a": "!"}}
+    account["integrations"][0]["fallback"]["campaign"] = "x"
+    account["integrations"].append({"vendor": "jivo"})
+    assert set(apply(runner, content, code=1).stderr.splitlines()) == {
+        "accounts[0].timezone: must be a time zone, such as Europe/Moscow",
+        "accounts[0].sites[0].domain: must be a domain, such as shop.example",
+        "accounts[0].integrations[0].active: must be true or false",
+        "accounts[0].integrations[0].widgets.a: must be a channel's name, such as telegram",
+        'accounts[0].integrations[0].employee: no employee has the key "petrov"',
+        'accounts[0].integrations[0].fallback.campaign: no campaign has the key "x"',
+        "accounts[0].integrations[1].key: is missing",
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\xff\xfe", "is not UTF-8 text (byte 0)"),
+        (b"accounts: [", "is not valid YAML: line"),
+        (b"accounts: []\naccounts: []\n", "line 2, column 1: the key 'accounts' stands twice"),
+        (b"a: 1\n---\nb: 2\n", "is not valid YAML"),
+        (b"!!python/object/apply:os.getcwd []", "is not valid YAML"),
+        (b"? [a]\n: b\n", "a key must be text"),
+        (b"null: b\n", "a key must be text"),
+        (b"", "the file must be a mapping with the key accounts"),
+        (b"- 1\n", "the file must be a mapping with the key accounts"),
+        (b"accounts: 5\n", "accounts: must be a list"),
+        (b"account: []\n", "account: unknown key"),
+        (b"account: []\n", "accounts: is missing"),
+        (b"accounts: &a [*a]\n", "accounts[0]: must be a mapping"),
+        (b'accounts: [{slug: a, name: "\\ud800"}]\n', "accounts[0].name"),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_refused_in_words(runner, session, content, words):
+    before = everything(session)
+    result = apply(runner, content, code=1)
+    assert words in result.stderr
+    assert "Traceback" not in result.output
+    assert everything(session) == before
+
+
+def test_slugs_must_differ(runner):
+    content = document()
+    content["accounts"].append({"slug": "romashka"})
+    assert 'accounts[1].slug: the slug "romashka" stands in this list twice' in apply(runner, content, code=1).stderr
+
+
+def test_no_two_integrations_share_a_secret(runner, session):
+    """Nor with an integration of a stranger, whose name is not told."""
+    stranger = make_integration(session, make_account(session, "stranger"))
+    content = document()
+    content["accounts"][0]["integrations"][0]["webhook_secret"] = stranger.webhook_secret
+    same = {"key": "second", "vendor": "jivo", "webhook_secret": stranger.webhook_secret}
+    content["accounts"][0]["integrations"].append(same)
+    result = apply(runner, content, code=1)
+    assert result.stderr.splitlines() == [
+        "accounts[0].integrations[0].webhook_secret: another integration has this secret already",
+        "accounts[0].integrations[1].webhook_secret: is the same as accounts[0].integrations[0].webhook_secret",
+    ]
+    assert "stranger" not in result.output
+
+
+def test_the_vendor_of_an_integration_stays(runner, session, monkeypatch):
+    make_integration(session, make_account(session), vendor="older")
+    content = {"accounts": [{"slug": "romashka", "integrations": [{"key": "jivo", "vendor": "jivo"}]}]}
+    assert "integrations[0].vendor: is older and cannot be changed" in apply(runner, content, code=1).stderr
+
+
+def test_a_missing_file_is_told(runner, tmp_path):
+    result = runner.invoke(args=["config", "apply", str(tmp_path / "none.yaml")])
+    assert result.exit_code != 0
+    assert "none.yaml" in result.stderr
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(runner):
+    apply(runner, b"\xef\xbb\xbf" + as_yaml(document()).encode())

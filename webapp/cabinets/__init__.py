@@ -1,0 +1,54 @@
+"""Where an account's communications go: one interface, a folder for each kind of cabinet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sqlalchemy.orm import Session
+
+from webapp.models import Account, CabinetKind, Communication
+from webapp.resolution import Catalogue
+
+
+@dataclass(frozen=True)
+class Need:
+    """One line of «Что понадобится» that concerns the cabinet. ``state``: present, missing or unknown."""
+
+    state: str
+    text: Any
+
+
+class Cabinet(Protocol):
+    """What the product asks of a cabinet."""
+
+    #: True when sites, campaigns, sources and employees are kept and edited here.
+    owns_directory: bool
+
+    def catalogue(self, session: Session, account: Account) -> Catalogue:
+        """The rules of the account's campaigns and sources that are not archived."""
+        ...
+
+    def employee_by_email(self, session: Session, account: Account, emails: Sequence[str]) -> int | None:
+        """The first of these operators who is an employee, by e-mail; None when none is."""
+        ...
+
+    def needs(self, account: Account) -> Sequence[Need]:
+        """What the integration page says is needed on the cabinet's side (J9)."""
+        ...
+
+    def record(self, session: Session, communication: Communication) -> None:
+        """A communication was created or enriched: do what the cabinet wants, in the caller's transaction."""
+        ...
+
+
+def cabinet_of(account: Account) -> Cabinet:
+    """The cabinet of an account. Raises LookupError for a kind this version does not know."""
+    from .embedded import EmbeddedCabinet
+
+    cabinets: dict[str, Cabinet] = {CabinetKind.EMBEDDED: EmbeddedCabinet()}
+    try:
+        return cabinets[account.cabinet_kind]
+    except KeyError:
+        raise LookupError(f"unknown kind of cabinet: {account.cabinet_kind}") from None

@@ -1,0 +1,213 @@
+"""What each part of a configuration file may hold."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+from zoneinfo import available_timezones
+
+import phonenumbers
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+from pydantic_core import PydanticCustomError
+
+from webapp.cabinets.embedded.rules import storable
+from webapp.intake import normalise_channel
+
+
+def _mistake(text: str) -> PydanticCustomError:
+    return PydanticCustomError("mistake", "{text}", {"text": text})
+
+
+def _text(longest: int) -> Any:
+    def check(value: str) -> str:
+        if not value.strip():
+            raise _mistake("must not be empty")
+        if len(value) > longest:
+            raise _mistake(f"must be at most {longest} characters long")
+        if not storable(value):
+            raise _mistake("must be plain text without control characters")
+        return value
+
+    return Annotated[str, AfterValidator(check)]
+
+
+def _shaped(pattern: str, words: str) -> Any:
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise _mistake(words)
+        return value
+
+    return Annotated[str, AfterValidator(check)]
+
+
+def clean_domain(written: str) -> str:
+    """The domain of a site, as typed or as copied from an address bar. Raises ValueError when there is none in it."""
+    text = written.strip().lower()
+    try:
+        domain = (urlsplit(text if "//" in text else f"//{text}").hostname or "").rstrip(".")
+    except ValueError:
+        domain = ""
+    labels = domain.split(".")
+    if len(domain) > 253 or not all(re.fullmatch(r"(?!-)[\w-]{1,63}(?<!-)", label) for label in labels):
+        raise ValueError(f"not a domain: {written!r}")
+    return domain
+
+
+def _domain(value: str) -> str:
+    try:
+        return clean_domain(value)
+    except ValueError:
+        raise _mistake("must be a domain, such as shop.example") from None
+
+
+def _email(value: str) -> str:
+    if len(value) > 254 or not re.fullmatch(r"[^@\s]+@[^@\s]+", value) or not storable(value):
+        raise _mistake("must be an e-mail address")
+    return value
+
+
+def _channel(value: str) -> str:
+    if len(value) > 50:
+        raise _mistake("must be at most 50 characters long")
+    channel = normalise_channel(value)
+    if channel is None:
+        raise _mistake("must be a channel's name, such as telegram")
+    return channel
+
+
+def _timezone(value: str) -> str:
+    if value not in available_timezones():
+        raise _mistake("must be a time zone, such as Europe/Moscow")
+    return value
+
+
+def _region(value: str) -> str:
+    if value not in phonenumbers.SUPPORTED_REGIONS:
+        raise _mistake("must be a country's two letters, such as RU")
+    return value
+
+
+def _days(value: int | None) -> int | None:
+    if value is not None and not 1 <= value <= 36_500:
+        raise _mistake("must be a number of days from 1 to 36500, or null")
+    return value
+
+
+def _priority(value: int) -> int:
+    if not 0 <= value <= 1_000_000:
+        raise _mistake("must be a number from 0 to 1000000")
+    return value
+
+
+def _meaning(value: Any) -> Any:
+    """A vendor's option as YAML understands it."""
+    return getattr(value, "meaning", value)
+
+
+def _options(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    return {
+        str(key): [_meaning(one) for one in item] if isinstance(item, list) else _meaning(item)
+        for key, item in value.items()
+    }
+
+
+Slug = _shaped(r"[a-z0-9-]{1,64}", "must be 1–64 characters of a-z 0-9 -")
+Key = _shaped(r"[A-Za-z0-9._-]{1,100}", "must be 1–100 characters of A-Z a-z 0-9 . _ -")
+Secret = _shaped(r"[A-Za-z0-9._~-]{8,200}", "must be 8–200 characters of A-Z a-z 0-9 . _ ~ -")
+Channel = Annotated[str, AfterValidator(_channel)]
+Days = Annotated[int | None, AfterValidator(_days)]
+
+
+class Part(BaseModel):
+    """A part of the file. What is not given keeps its present value, so defaults here mean nothing."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def given(self, *names: str) -> dict[str, Any]:
+        """Those of these fields that the file names, with their values."""
+        return {name: getattr(self, name) for name in names if name in self.model_fields_set}
+
+
+class CabinetEntry(Part):
+    """Where communications go. ``url`` and ``access_token`` belong to a kind that comes later."""
+
+    kind: Literal["embedded", "dataapi"]
+    url: str | None = None
+    access_token: str | None = None
+
+
+class AccountEntry(Part):
+    """An account's own settings. Its lists are read apart."""
+
+    slug: Slug
+    name: _text(200) = ""
+    timezone: Annotated[str, AfterValidator(_timezone)] = ""
+    region: Annotated[str, AfterValidator(_region)] = ""
+    contact_window_days: Days = None
+    event_retention_days: Days = None
+    communication_retention_days: Days = None
+    cabinet: CabinetEntry | None = None
+
+
+class SiteEntry(Part):
+    """A site."""
+
+    key: Key
+    domain: Annotated[str, AfterValidator(_domain)] = ""
+    name: _text(255) = ""
+
+
+class SourceEntry(Part):
+    """An advertising source. ``rules`` are checked apart."""
+
+    key: Key
+    name: _text(255) = ""
+    priority: Annotated[int, AfterValidator(_priority)] = 0
+    rules: Any = None
+
+
+class CampaignEntry(SourceEntry):
+    """An advertising campaign."""
+
+    site: Key | None = None
+
+
+class EmployeeEntry(Part):
+    """A person of the company."""
+
+    key: Key
+    full_name: _text(255) = ""
+    email: Annotated[str, AfterValidator(_email)] | None = None
+
+
+class TargetEntry(Part):
+    """Where chats without a session go: a campaign, or a source and a site. Always set as a whole."""
+
+    kind: Literal["campaign", "source"]
+    campaign: Key | None = None
+    source: Key | None = None
+    site: Key | None = None
+
+
+class ChannelEntry(TargetEntry):
+    """The same for the chats of one channel."""
+
+    channel: Channel
+
+
+class IntegrationEntry(Part):
+    """A connection of a vendor. Its default and its channels are read apart."""
+
+    key: Key
+    vendor: _text(32) = ""
+    name: _text(200) = ""
+    active: bool = False
+    webhook_secret: Secret = ""
+    employee: Key | None = None
+    fill_without_campaign: bool = False
+    widgets: dict[_text(100), Channel | None] | None = None
+    options: Annotated[dict[str, Any] | None, BeforeValidator(_options)] = None

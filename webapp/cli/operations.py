@@ -1,0 +1,108 @@
+"""Running the product: its tables, its worker, the first link, a directory read now."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+from datetime import timedelta
+from typing import Any
+
+import click
+import flask_migrate
+from flask import current_app
+from flask.cli import AppGroup, with_appcontext
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from webapp import jobs, queue
+from webapp.database import reading_only
+from webapp.extensions import db
+from webapp.models import CabinetKind, Invitation, Role, User, WorkerBeat, utc_now
+
+from .lookup import account_by_slug, outside_url, settings
+
+cabinet = AppGroup("cabinet", help="The cabinets that communications go to.")
+database = AppGroup("database", help="The database's tables.")
+
+#: Beats of workers that have been gone for longer are forgotten.
+OLDEST_BEAT = timedelta(days=7)
+
+
+@cabinet.command("sync")
+@click.option("--account", "slug", metavar="SLUG", required=True)
+def sync(slug: str) -> None:
+    """Read the directory of a Data API cabinet now."""
+    with reading_only():
+        account = account_by_slug(db.session(), slug)
+        if account.cabinet_kind != CabinetKind.EMBEDDED:
+            raise click.ClickException(f"the cabinet kind {account.cabinet_kind} is not available in this version")
+    click.echo(f'the cabinet of "{slug}" is embedded: its directory is kept here, there is nothing to read')
+
+
+@database.command("prepare")
+def prepare() -> None:
+    """Create or upgrade the tables: ours and the job engine's. Doing it again changes nothing."""
+    flask_migrate.upgrade()
+    queue.prepare()
+
+
+@click.command("welcome-link")
+@with_appcontext
+def welcome_link() -> None:
+    """Print a one-time link for the first user of a fresh installation; nothing once there is a user.
+
+    A link printed before and not used is void from now on.
+    """
+    session = db.session()
+    if session.scalar(select(User.id).limit(1)) is not None:
+        return
+    session.execute(delete(Invitation).where(Invitation.account_id.is_(None), Invitation.used_at.is_(None)))
+    invitation, token = Invitation.make(None, None, Role.OWNER)
+    session.add(invitation)
+    session.commit()
+    click.echo(outside_url(f"/welcome/{token}"))
+
+
+@click.command("worker")
+@with_appcontext
+def worker() -> None:
+    """Run jobs until SIGTERM or SIGINT; those that are running may finish."""
+    # Only on PostgreSQL may another machine have workers too, whose numbers begin at 1 as well.
+    machine = "" if settings().is_sqlite else socket.gethostname()[:60]
+    executor_id = queue.claim_executor_id(settings().DATA_DIR, machine=machine)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    _forget_old_beats()
+    try:
+        queue.work(
+            jobs.handlers(current_app._get_current_object()),
+            executor_id=executor_id,
+            schedules=jobs.SCHEDULES,
+            on_beat=lambda: beat(executor_id),
+            stop=stop,
+        )
+    finally:
+        _forget(executor_id)
+
+
+def beat(name: str) -> None:
+    """Write that this worker lives."""
+    values: dict[str, Any] = {"beat_at": utc_now()}
+    insert = sqlite_insert if db.engine.dialect.name == "sqlite" else postgresql_insert
+    statement = insert(WorkerBeat).values(worker=name, **values)
+    with db.engine.begin() as connection:
+        connection.execute(statement.on_conflict_do_update(index_elements=["worker"], set_=values))
+
+
+def _forget(name: str) -> None:
+    """A worker that has stopped is gone at once, not only when its last beat is old."""
+    with db.engine.begin() as connection:
+        connection.execute(delete(WorkerBeat).where(WorkerBeat.worker == name))
+
+
+def _forget_old_beats() -> None:
+    with db.engine.begin() as connection:
+        connection.execute(delete(WorkerBeat).where(WorkerBeat.beat_at < utc_now() - OLDEST_BEAT))

@@ -1,0 +1,56 @@
+"""How this product speaks to its database: SQLite as a durable single file, or PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from sqlalchemy import Engine, event
+
+_reading = ContextVar("reading", default=False)
+
+
+@contextmanager
+def reading_only() -> Iterator[None]:
+    """Within it a SQLite transaction begins as a reader's, so that pages never wait for a writer."""
+    token = _reading.set(True)
+    try:
+        yield
+    finally:
+        _reading.reset(token)
+
+
+def begin_as_reader(reading: bool) -> None:
+    """The same for the rest of the current context (a web request)."""
+    _reading.set(reading)
+
+
+def engine_options(url: str) -> dict[str, Any]:
+    """Options of the application's engine for this database."""
+    if url.startswith("sqlite"):
+        return {"connect_args": {"timeout": 30}}
+    return {"pool_size": 10, "max_overflow": 10, "pool_pre_ping": True, "connect_args": {"connect_timeout": 5}}
+
+
+def prepare_engine(engine: Engine) -> None:
+    """Make SQLite keep what it promises.
+
+    Python's driver begins transactions by itself and too late for savepoints, so it is told not to; a writer takes the
+    lock at once (BEGIN IMMEDIATE) instead of failing later; synchronous=FULL makes a commit outlive a power cut.
+    """
+    if engine.dialect.name != "sqlite":
+        return
+
+    @event.listens_for(engine, "connect")
+    def connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN" if _reading.get() else "BEGIN IMMEDIATE")

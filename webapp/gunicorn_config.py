@@ -1,0 +1,31 @@
+"""How gunicorn serves Leadtrail. Requests do no slow work, so a few threads are enough; see docs for the variables."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+bind = f"0.0.0.0:{os.environ.get('PORT') or 8000}"
+worker_class = "gthread"
+workers = int(os.environ.get("WEB_WORKERS") or 2)
+threads = int(os.environ.get("WEB_THREADS") or 8)
+timeout = 30
+graceful_timeout = 30
+#: Longer than the proxies in front keep an idle connection, or they would meet one that was just closed.
+keepalive = 75
+max_requests = 20_000
+max_requests_jitter = 2_000
+#: Every process makes its own database connections after the fork.
+preload_app = False
+forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS") or "127.0.0.1"
+accesslog = None
+#: Its socket would stand in the home directory, one for all instances of a user.
+control_socket_disable = True
+
+if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+
+    def child_exit(_server: Any, worker: Any) -> None:
+        """Take a worker's gauges out of the sums when it ends."""
+        from prometheus_client import multiprocess
+
+        multiprocess.mark_process_dead(worker.pid)

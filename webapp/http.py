@@ -1,0 +1,76 @@
+"""The one way out: every request to somebody else's server goes through here.
+
+Only listed hosts, https unless a host is listed by EXTRA_VENDOR_HOSTS or is this server itself, no redirects, always
+a timeout. Private addresses are refused when the connection is made, so a name that resolves elsewhere does not help.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import PoolManager
+from urllib3.connection import HTTPSConnection
+from urllib3.connectionpool import HTTPSConnectionPool
+from urllib3.exceptions import NewConnectionError
+
+#: Seconds to connect, and between two bytes of the answer.
+TIMEOUT = (3.05, 10)
+
+
+class Refused(requests.RequestException):
+    """We do not speak to that address."""
+
+
+class _PublicConnection(HTTPSConnection):
+    """A connection that ends at once when it reached a private address."""
+
+    def _new_conn(self) -> Any:
+        connection = super()._new_conn()
+        if not ipaddress.ip_address(connection.getpeername()[0]).is_global:
+            connection.close()
+            raise NewConnectionError(self, "a private address")
+        return connection
+
+
+class _PublicPool(HTTPSConnectionPool):
+    ConnectionCls = _PublicConnection
+
+
+class _PublicAdapter(HTTPAdapter):
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **options: Any) -> None:
+        self.poolmanager = PoolManager(num_pools=connections, maxsize=maxsize, block=block, **options)
+        self.poolmanager.pool_classes_by_scheme = {"https": _PublicPool}
+
+
+class Client:
+    """Sends requests to vendors' hosts (``*.amocrm.ru`` allows any subdomain) and to ``extra`` host:port pairs."""
+
+    def __init__(self, hosts: Iterable[str] = (), extra: Iterable[str] = ()) -> None:
+        self._hosts = tuple(host.casefold() for host in hosts)
+        self._extra = {pair.casefold() for pair in extra}
+
+    def post(
+        self, url: str, data: bytes, headers: Mapping[str, str] | None = None, timeout: Any = TIMEOUT
+    ) -> requests.Response:
+        """POST once. Raises requests.RequestException: Refused for an address that is not listed."""
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        trusted = f"{parts.hostname}:{port}".casefold() in self._extra
+        if not trusted and not (parts.scheme == "https" and self._listed(parts.hostname or "")):
+            raise Refused(f"{parts.hostname} is not a listed host")
+        with requests.Session() as session:
+            session.trust_env = False
+            if not trusted:
+                session.mount("https://", _PublicAdapter())
+            return session.post(url, data=data, headers=dict(headers or {}), timeout=timeout, allow_redirects=False)
+
+    def _listed(self, host: str) -> bool:
+        host = host.casefold()
+        return any(
+            host == pattern or (pattern.startswith("*.") and host.endswith(pattern[1:])) for pattern in self._hosts
+        )

@@ -1,0 +1,38 @@
+"""The work that is done outside of requests: a handler a module, found by the module's name."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from typing import Any
+
+from flask import Flask
+
+from webapp.database import begin_as_reader
+from webapp.extensions import db
+from webapp.queue import Schedule
+
+#: What comes back by itself. Times are UTC: the night of most of our users.
+SCHEDULES = (
+    Schedule("purge-expired", "purge_expired", daily_at="00:20"),
+    Schedule("close-idle-chats", "close_idle_chats", every_seconds=3600, at_start=True),
+)
+
+
+def handlers(app: Flask) -> dict[str, Callable[[int], None]]:
+    """Each job's name and what runs it: the module's ``handle``, in an application context of its own."""
+    names = sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return {name: _in_context(app, importlib.import_module(f"{__name__}.{name}").handle) for name in names}
+
+
+def _in_context(app: Flask, handle: Callable[[int], Any]) -> Callable[[int], None]:
+    def run(row_id: int) -> None:
+        with app.app_context():
+            begin_as_reader(False)
+            try:
+                handle(row_id)
+            finally:
+                db.session.remove()
+
+    return run

@@ -1,0 +1,71 @@
+"""Deletes what is older than the account wants to keep."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import delete, exists, select
+from sqlalchemy.orm import Session
+
+from webapp.extensions import db
+from webapp.models import Account, Communication, VendorClient, WebhookEvent, utc_now
+
+log = structlog.get_logger()
+
+#: Rows of one transaction: few enough that a webhook waits for less than a second.
+BATCH = 500
+
+
+def handle(row_id: int) -> None:
+    """Purge one account, or all of them when ``row_id`` is 0."""
+    session = db.session()
+    query = select(Account.id).order_by(Account.id)
+    numbers = session.scalars(query.where(Account.id == row_id) if row_id else query).all()
+    session.commit()
+    for number in numbers:
+        _purge(session, number)
+
+
+def _purge(session: Session, number: int) -> None:
+    account = session.get(Account, number)
+    if account is None:
+        return
+    events, communications = account.event_retention_days, account.communication_retention_days
+    session.commit()
+    counts = {}
+    if events:
+        before = utc_now() - timedelta(days=events)
+        counts["events"] = _delete(
+            session, WebhookEvent, WebhookEvent.account_id == number, WebhookEvent.received_at < before
+        )
+    if communications:
+        before = utc_now() - timedelta(days=communications)
+        counts["communications"] = _delete(
+            session, Communication, Communication.account_id == number, Communication.started_at < before
+        )
+        # What is known of a person goes with the last conversation that told it.
+        counts["clients"] = _delete(
+            session, VendorClient, VendorClient.account_id == number, VendorClient.updated_at < before,
+            ~exists().where(
+                Communication.integration_id == VendorClient.integration_id,
+                Communication.client == VendorClient.client,
+            ),
+        )  # fmt: skip
+    if any(counts.values()):
+        log.info("purged", account=number, **counts)
+
+
+def _delete(session: Session, table: Any, *which: Any) -> int:
+    total = 0
+    while True:
+        numbers = session.scalars(select(table.id).where(*which).limit(BATCH)).all()
+        if numbers:
+            session.execute(
+                delete(table).where(table.id.in_(numbers)), execution_options={"synchronize_session": False}
+            )
+        session.commit()
+        total += len(numbers)
+        if len(numbers) < BATCH:
+            return total

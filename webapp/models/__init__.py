@@ -1,0 +1,42 @@
+"""The tables, one file an aggregate."""
+
+from .account import Account, CabinetKind, Invitation, Membership, Role, User
+from .audit import AuditRecord, WorkerBeat
+from .base import Base, use_encryption_keys, utc_now
+from .communication import Communication
+from .directory import KINDS, Campaign, Employee, Site, Source, fold
+from .event import EventState, WebhookEvent, event_communication
+from .integration import ChannelMapping, Integration, Target, TargetKind, Widget, hash_secret
+from .visit import VendorClient, Visit
+
+__all__ = [
+    "KINDS",
+    "Account",
+    "AuditRecord",
+    "Base",
+    "CabinetKind",
+    "Campaign",
+    "ChannelMapping",
+    "Communication",
+    "Employee",
+    "EventState",
+    "Integration",
+    "Invitation",
+    "Membership",
+    "Role",
+    "Site",
+    "Source",
+    "Target",
+    "TargetKind",
+    "User",
+    "VendorClient",
+    "Visit",
+    "WebhookEvent",
+    "Widget",
+    "WorkerBeat",
+    "event_communication",
+    "fold",
+    "hash_secret",
+    "use_encryption_keys",
+    "utc_now",
+]

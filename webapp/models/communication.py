@@ -1,0 +1,76 @@
+"""The record of one chat or request, with its attribution."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from .base import Base, Moment, Numbered
+from .directory import Campaign, Employee, Site, Source
+from .integration import Integration
+from .visit import Visit
+
+
+class Communication(Numbered, Base):
+    """One «Обращение».
+
+    Unique by integration, type and the vendor's conversation id. ``stages`` says, field by field, at which stage of the
+    conversation the kept value was told, so that late events enrich and never undo. ``clues`` is what the attribution
+    was decided from. ``finished_at`` is None while the conversation goes on.
+    """
+
+    __tablename__ = "communication"
+    __table_args__ = (
+        UniqueConstraint("integration_id", "type", "vendor_id"),
+        Index(None, "account_id", "started_at", "id"),
+        Index(None, "account_id", "type", "started_at", "id"),
+        Index(None, "account_id", "rule", "started_at", "id"),
+        Index(None, "integration_id", "started_at", "id"),
+        Index(None, "integration_id", "client"),
+        Index(None, "integration_id", "channel", "started_at"),
+        Index(None, "account_id", "contact_phone"),
+        Index(None, "account_id", "contact_email"),
+    )
+
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"))
+    integration_id: Mapped[int] = mapped_column(ForeignKey("integration.id", ondelete="CASCADE"))
+    type: Mapped[str] = mapped_column(String(32))
+    vendor_id: Mapped[str] = mapped_column(String(100))
+    started_at: Mapped[datetime] = mapped_column(Moment)
+    finished_at: Mapped[datetime | None]
+    updated_at: Mapped[datetime]
+    channel: Mapped[str | None] = mapped_column(String(50))
+    client: Mapped[str | None] = mapped_column(String(100))
+
+    contact_name: Mapped[str | None] = mapped_column(String(255))
+    contact_phone: Mapped[str | None] = mapped_column(String(32))
+    contact_phone_raw: Mapped[str | None] = mapped_column(String(100))
+    contact_email: Mapped[str | None] = mapped_column(String(254))
+
+    employee_id: Mapped[int | None] = mapped_column(ForeignKey("employee.id"), index=True)
+    site_id: Mapped[int | None] = mapped_column(ForeignKey("site.id"), index=True)
+    campaign_id: Mapped[int | None] = mapped_column(ForeignKey("campaign.id"), index=True)
+    source_id: Mapped[int | None] = mapped_column(ForeignKey("source.id"), index=True)
+    visit_id: Mapped[int | None] = mapped_column(ForeignKey("visit.id", ondelete="SET NULL"), index=True)
+    rule: Mapped[str] = mapped_column(String(16))
+    trail: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
+
+    utm: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
+    clues: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    stages: Mapped[dict[str, int]] = mapped_column(JSON, default=dict)
+    messages: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
+    message_count: Mapped[int] = mapped_column(default=0)
+    text: Mapped[str] = mapped_column(Text, default="")
+    details: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
+    search_text: Mapped[str] = mapped_column(Text, default="")
+    is_test: Mapped[bool] = mapped_column(default=False)
+
+    integration: Mapped[Integration] = relationship()
+    employee: Mapped[Employee | None] = relationship()
+    site: Mapped[Site | None] = relationship()
+    campaign: Mapped[Campaign | None] = relationship()
+    source: Mapped[Source | None] = relationship()
+    visit: Mapped[Visit | None] = relationship()

@@ -1,0 +1,121 @@
+"""The cabinet's directory: sites, campaigns, sources, employees."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, declared_attr, mapped_column, relationship
+
+from .base import Base, Numbered
+
+
+def fold(*parts: str | None) -> str:
+    """Text made ready for a search that does not mind the case. SQLite's own folds only Latin letters."""
+    return " ".join(part for part in parts if part).casefold()
+
+
+class DirectoryEntry(Numbered):
+    """What the four lists share. ``key`` is the name in the configuration file, or the outside cabinet's id.
+
+    ``search_text`` is the folded text that the pickers search.
+    """
+
+    key: Mapped[str] = mapped_column(String(100))
+    search_text: Mapped[str] = mapped_column(String(700), default="")
+    archived_at: Mapped[datetime | None]
+
+    @declared_attr
+    def account_id(cls) -> Mapped[int]:
+        return mapped_column(ForeignKey("account.id", ondelete="CASCADE"))
+
+    @declared_attr.directive
+    def __table_args__(cls) -> tuple[Any, ...]:
+        return (UniqueConstraint("account_id", "key"), Index(None, "account_id", "archived_at", "search_text", "id"))
+
+
+class Site(DirectoryEntry, Base):
+    """A site whose visitors are counted."""
+
+    __tablename__ = "site"
+
+    domain: Mapped[str] = mapped_column(String(253))
+    name: Mapped[str] = mapped_column(String(255))
+
+    @property
+    def label(self) -> str:
+        """How a list shows it."""
+        return self.name if self.name == self.domain else f"{self.name} — {self.domain}"
+
+    def refresh_search_text(self) -> None:
+        """Set what the pickers search, after a change."""
+        self.search_text = fold(self.name, self.domain, self.key)
+
+
+class RuledEntry(DirectoryEntry):
+    """An entry that marks are matched to.
+
+    ``rules`` is a list of rules, each a list of conditions ``{"mark", "op", "value"}``: any rule matches when all its
+    conditions do. The smallest ``priority`` is asked first.
+    """
+
+    name: Mapped[str] = mapped_column(String(255))
+    priority: Mapped[int] = mapped_column(default=100)
+    rules: Mapped[list[list[dict[str, str]]]] = mapped_column(JSON, default=list)
+
+    def refresh_search_text(self) -> None:
+        """Set what the pickers search, after a change."""
+        self.search_text = fold(self.name, self.key)
+
+    @property
+    def label(self) -> str:
+        """How a list shows it."""
+        return self.name
+
+
+class Campaign(RuledEntry, Base):
+    """An advertising campaign."""
+
+    __tablename__ = "campaign"
+
+    site_id: Mapped[int | None] = mapped_column(ForeignKey("site.id"), index=True)
+    site: Mapped[Site | None] = relationship()
+
+    @property
+    def label(self) -> str:
+        """How a list shows it: the campaign and its site."""
+        return f"{self.name} — {self.site.domain}" if self.site else self.name
+
+
+class Source(RuledEntry, Base):
+    """An advertising source."""
+
+    __tablename__ = "source"
+
+
+class Employee(DirectoryEntry, Base):
+    """A person of the company."""
+
+    __tablename__ = "employee"
+
+    full_name: Mapped[str] = mapped_column(String(255))
+    email: Mapped[str | None] = mapped_column(String(254))
+
+    @property
+    def label(self) -> str:
+        """How a list shows them."""
+        return f"{self.full_name} · {self.email}" if self.email else self.full_name
+
+    def refresh_search_text(self) -> None:
+        """Set what the pickers search, after a change."""
+        self.search_text = fold(self.full_name, self.email, self.key)
+
+
+#: The four lists by the word used in addresses and in the configuration file.
+KINDS: dict[str, type[Site] | type[Campaign] | type[Source] | type[Employee]] = {
+    "sites": Site,
+    "campaigns": Campaign,
+    "sources": Source,
+    "employees": Employee,
+}

@@ -1,0 +1,72 @@
+"""Every request of a vendor, as received."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Column, ForeignKey, Index, LargeBinary, String, Table, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from .base import Base, BigId, Numbered
+from .communication import Communication
+from .integration import Integration
+
+
+class EventState(StrEnum):
+    """What became of an event.
+
+    done: it said something of a conversation or a person, and that is recorded. ignored: understood, or kept and
+    flagged, with nothing to record. failed: our processing raised; replay it. stored: not processed yet, the
+    integration was off.
+    """
+
+    DONE = "done"
+    IGNORED = "ignored"
+    FAILED = "failed"
+    STORED = "stored"
+
+
+event_communication = Table(
+    "event_communication",
+    Base.metadata,
+    Column("event_id", BigId, ForeignKey("webhook_event.id", ondelete="CASCADE"), primary_key=True),
+    Column("communication_id", BigId, ForeignKey("communication.id", ondelete="CASCADE"), primary_key=True, index=True),
+)
+
+
+class WebhookEvent(Numbered, Base):
+    """One request. ``digest`` is the SHA-256 of channel and body: the same bytes again only raise ``repeats``.
+
+    ``note`` flags a body or an event that nobody knows (a code), ``error`` is the text of a failure.
+    """
+
+    __tablename__ = "webhook_event"
+    __table_args__ = (
+        UniqueConstraint("integration_id", "digest"),
+        Index(None, "account_id", "id"),
+        Index(None, "account_id", "state", "id"),
+        Index(None, "integration_id", "state", "id"),
+    )
+
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"))
+    integration_id: Mapped[int] = mapped_column(ForeignKey("integration.id", ondelete="CASCADE"))
+    received_at: Mapped[datetime] = mapped_column(index=True)
+    channel: Mapped[str | None] = mapped_column(String(50))
+    content_type: Mapped[str | None] = mapped_column(String(200))
+    body: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
+    digest: Mapped[str] = mapped_column(String(64))
+    repeats: Mapped[int] = mapped_column(default=0)
+    last_repeat_at: Mapped[datetime | None]
+    state: Mapped[str] = mapped_column(String(16), default=EventState.STORED)
+    event_name: Mapped[str | None] = mapped_column(String(100))
+    reference: Mapped[str | None] = mapped_column(String(100))
+    note: Mapped[str | None] = mapped_column(String(50))
+    error: Mapped[str | None] = mapped_column(Text)
+    processed_at: Mapped[datetime | None]
+    is_test: Mapped[bool] = mapped_column(default=False)
+
+    integration: Mapped[Integration] = relationship()
+    communications: Mapped[list[Communication]] = relationship(
+        secondary=event_communication, order_by="Communication.id"
+    )

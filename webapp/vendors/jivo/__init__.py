@@ -1,0 +1,39 @@
+"""Jivo (JivoSite): webhooks about chats and offline messages."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from webapp.conversation import Reading
+from webapp.vendors import Answer, Guide, VendorRequest
+
+from . import payload, sample
+from .form import OptionsForm
+from .guide import GUIDE, HEADING
+
+__all__ = ["vendor"]
+
+
+class Jivo:
+    """Jivo, as the rest of the product sees it (webapp.vendors.Vendor)."""
+
+    name = "jivo"
+    title = "Jivo"
+    heading = HEADING
+    guide: Guide = GUIDE
+    OptionsForm = OptionsForm
+
+    def read(self, request: VendorRequest) -> Reading:
+        """Read one webhook. Never raises for any bytes."""
+        return payload.read(request)
+
+    def answer(self) -> Answer:
+        """``result: ok`` and nothing else: more would change what Jivo's operators see (jivo.ru/docs/webhooks)."""
+        return Answer('{"result":"ok"}')
+
+    def sample_chat(self, now: datetime, mark: str) -> bytes:
+        """A finished chat for the test button."""
+        return sample.sample_chat(now, mark)
+
+
+vendor = Jivo()

@@ -1,0 +1,36 @@
+"""The pages. This file binds the blueprints to the application; each blueprint is one room of the product."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flask import Flask
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def init_app(app: Flask) -> None:
+    """Register every blueprint, the error pages, the security headers and what templates may call."""
+    from . import (
+        access,
+        account,
+        auth,
+        communications,
+        directory,
+        errors,
+        events,
+        headers,
+        health,
+        hooks,
+        integrations,
+        options,
+        people,
+        shell,
+    )
+
+    for module in (hooks, health, auth, integrations, communications, events, directory, options, account, people):
+        app.register_blueprint(module.blueprint)
+    app.before_request(access.refuse_undeclared)
+    headers.init_app(app)
+    errors.init_app(app)
+    shell.init_app(app)

@@ -1,0 +1,154 @@
+"""What the integration page tells: how it stands, what is needed, which messengers were seen, the latest test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask_babel import gettext as _
+from flask_babel import ngettext
+from sqlalchemy import func, select
+
+from webapp.cabinets import Need, cabinet_of
+from webapp.extensions import db
+from webapp.models import Communication, EventState, Integration, WebhookEvent, utc_now
+from webapp.vendors import registry
+
+#: How far the counts beside the messengers look back.
+RECENT = timedelta(days=30)
+
+#: When nothing has come for so long, the page says what may be wrong.
+PATIENCE = timedelta(minutes=5)
+
+#: A count is shown up to here.
+LARGEST_COUNT = 10_000
+
+
+@dataclass(frozen=True)
+class Status:
+    """The state of an integration in one pill."""
+
+    state: str
+    text: str
+
+
+def status(integration: Integration) -> Status:
+    """Not set up, waiting, works, off, or something wrong."""
+    failed, stored = _events(integration, EventState.FAILED), _events(integration, EventState.STORED)
+    if not integration.active:
+        if stored:
+            return Status(
+                "attention", ngettext("Выключена · ждёт %(num)s событие", "Выключена · ждут %(num)s событий", stored)
+            )
+        return Status("quiet", _("Выключена") if integration.saved_at else _("Не настроена"))
+    if failed:
+        return Status("refused", ngettext("%(num)s событие с ошибкой", "%(num)s событий с ошибкой", failed))
+    today = today_count(integration)
+    if today:
+        return Status(
+            "ok", ngettext("Работает · %(num)s обращение сегодня", "Работает · %(num)s обращений сегодня", today)
+        )
+    if not integration.saved_at:
+        return Status("attention", _("Включена, но не настроена"))
+    if latest(integration) is None:
+        return Status("attention", _("Ждёт первый чат"))
+    return Status("ok", _("Работает · сегодня обращений не было"))
+
+
+def today_count(integration: Integration) -> int:
+    """Communications of this day in the account's zone, tests left out."""
+    now = datetime.now(ZoneInfo(integration.account.timezone))
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    return _count(
+        select(Communication.id).where(
+            Communication.integration_id == integration.id,
+            Communication.started_at >= midnight,
+            Communication.is_test.is_(False),
+        )
+    )
+
+
+def needs(integration: Integration) -> list[Need]:
+    """«Что понадобится»: the cabinet's side as far as it can be checked, the vendor's for the user to check (J9)."""
+    cabinet = cabinet_of(integration.account)
+    vendor = registry()[integration.vendor]
+    return [*cabinet.needs(integration.account), *(Need("unknown", text) for text in vendor.guide.needs)]
+
+
+def steps(integration: Integration, found: Communication | None) -> list[dict[str, Any]]:
+    """The five steps: what is done, what is next."""
+    saved = integration.saved_at is not None
+    rows = [
+        ("active", _("Активен"), integration.active),
+        ("settings", _("Настройки"), saved),
+        ("save", _("Сохранить"), saved),
+        ("script", _("Скрипт"), False),
+        ("test", _("Проверка"), found is not None),
+    ]
+    current = next((key for key, _title, is_done in rows if not is_done and key != "script"), None)
+    return [
+        {
+            "key": key,
+            "title": title,
+            "href": f"#{key}",
+            "state": "done" if is_done else "current" if key == current else "todo",
+        }
+        for key, title, is_done in rows
+    ]
+
+
+def seen_channels(integration: Integration) -> dict[str, int]:
+    """Communications of the last 30 days by channel."""
+    rows = db.session.execute(
+        select(Communication.channel, func.count())
+        .where(
+            Communication.integration_id == integration.id,
+            Communication.channel.is_not(None),
+            Communication.started_at >= utc_now() - RECENT,
+        )
+        .group_by(Communication.channel)
+        .order_by(func.count().desc())
+    )
+    return {channel: count for channel, count in rows}
+
+
+def offered_channels(seen: dict[str, int], mapped: Sequence[str]) -> list[tuple[str, int]]:
+    """Messengers seen in traffic that stand in no row of the table (B5). The site itself is no messenger."""
+    return [(channel, count) for channel, count in seen.items() if channel not in mapped and channel != "site"]
+
+
+def stored_count(integration: Integration) -> int:
+    """Webhooks that came while the integration was off."""
+    return _events(integration, EventState.STORED)
+
+
+def latest(integration: Integration, since: datetime | None = None) -> Communication | None:
+    """The communication that arrived last; with ``since`` only one that was recorded after it."""
+    query = select(Communication).where(Communication.integration_id == integration.id)
+    if since:
+        query = query.where(Communication.created_at >= since)
+    return db.session.scalar(query.order_by(Communication.id.desc()).limit(1))
+
+
+def likely_causes(integration: Integration) -> list[str]:
+    """Why nothing has come, the likeliest first: what we see from here, then what the vendor's guide knows."""
+    causes = []
+    if not integration.active:
+        causes.append(_("Интеграция выключена: включите её в шаге 1."))
+    if _count(select(WebhookEvent.id).where(WebhookEvent.integration_id == integration.id)):
+        causes.append(_("Вебхуки приходят, но обращений в них нет. Посмотрите их на странице «События»."))
+    return [*causes, *(str(cause) for cause in registry()[integration.vendor].guide.causes)]
+
+
+def _events(integration: Integration, state: EventState) -> int:
+    return _count(
+        select(WebhookEvent.id).where(WebhookEvent.integration_id == integration.id, WebhookEvent.state == state)
+    )
+
+
+def _count(query: Any) -> int:
+    """How many rows, up to LARGEST_COUNT."""
+    return db.session.scalar(select(func.count()).select_from(query.limit(LARGEST_COUNT).subquery())) or 0

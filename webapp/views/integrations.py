@@ -1,0 +1,292 @@
+"""«Интеграции»: the list, and the page that is the set-up guide made live."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+import structlog
+from flask import Blueprint, abort, flash, g, redirect, render_template, request, url_for
+from flask_babel import gettext as _
+from flask_babel import ngettext
+from flask_login import current_user
+from sqlalchemy import select
+
+from webapp import audit, queue, wording
+from webapp.conversation import CHANNELS
+from webapp.extensions import db
+from webapp.http import Client
+from webapp.models import Integration, Role, utc_now
+from webapp.vendors import registry
+
+from . import integration_page as pages
+from .access import member
+from .addresses import own_url, public_url
+from .communications import heading, names_of
+from .directory import free_key
+from .hooks import test_header
+from .integration_settings import SettingsInput
+from .partial import done, is_partial, page_or_block
+
+blueprint = Blueprint("integrations", __name__, url_prefix="/a/<slug>/integrations")
+log = structlog.get_logger()
+
+
+@blueprint.get("")
+@member(Role.VIEWER)
+def index() -> str:
+    """All connections of the account."""
+    found = db.session.scalars(
+        select(Integration)
+        .where(Integration.account_id == g.account.id, Integration.archived_at.is_(None))
+        .order_by(Integration.id)
+    ).all()
+    rows = [
+        {
+            "integration": integration,
+            "vendor": registry()[integration.vendor],
+            "status": pages.status(integration),
+            "latest": pages.latest(integration),
+        }
+        for integration in found
+    ]
+    return render_template("integrations/list.html", rows=rows)
+
+
+@blueprint.route("/new", methods=["GET", "POST"])
+@member(Role.EDITOR)
+def new() -> Any:
+    """Choose a vendor; the integration begins switched off."""
+    vendor = registry().get(request.form.get("vendor", ""))
+    if request.method == "POST":
+        if vendor is None:
+            abort(400)
+        same = db.session.scalars(
+            select(Integration.id).where(Integration.account_id == g.account.id, Integration.vendor == vendor.name)
+        ).all()
+        integration = Integration(
+            account_id=g.account.id,
+            vendor=vendor.name,
+            key=free_key(Integration, g.account.id, vendor.name),
+            name=f"{vendor.title} {len(same) + 1}" if same else vendor.title,
+        )
+        integration.set_secret()
+        db.session.add(integration)
+        _record("integration.add", integration, {})
+        db.session.commit()
+        return done(url_for("integrations.show", slug=g.account.slug, key=integration.key))
+    return render_template("integrations/new.html", vendors=registry().values())
+
+
+@blueprint.get("/<key>")
+@member(Role.VIEWER)
+def show(key: str) -> Any:
+    """The page of one integration."""
+    integration = _integration(key)
+    return render_template("integrations/show.html", **_context(integration, SettingsInput.of(integration)))
+
+
+@blueprint.post("/<key>/active")
+@member(Role.EDITOR)
+def active(key: str) -> Any:
+    """«Активен»: saved at once, and undone by the same switch (J10)."""
+    integration = _integration(key)
+    wanted = request.form.get("active") == "1"
+    if integration.active != wanted:
+        integration.active = wanted
+        _record("integration.active", integration, {"active": [not wanted, wanted]})
+        db.session.commit()
+    flash(
+        _("Интеграция включена. Это уже сохранено.")
+        if wanted
+        else _("Интеграция выключена. Всё, что придёт, сохранится и дождётся включения."),
+        "ok",
+    )
+    return done(url_for("integrations.show", slug=g.account.slug, key=key, _anchor="active"))
+
+
+@blueprint.post("/<key>/process-stored")
+@member(Role.EDITOR)
+def process_stored(key: str) -> Any:
+    """Let the worker process what came while the integration was off."""
+    integration = _integration(key)
+    count = pages.stored_count(integration)
+    if integration.active and count:
+        queue.enqueue(db.session, "process_stored", integration.id, key=f"{integration.id}:{int(time.time()) // 10}")
+        _record("integration.process_stored", integration, {"events": [None, count]})
+        db.session.commit()
+        flash(ngettext("%(num)s событие обрабатывается.", "%(num)s событий обрабатываются.", count), "ok")
+    return done(url_for("integrations.show", slug=g.account.slug, key=key))
+
+
+@blueprint.post("/<key>/rotate")
+@member(Role.EDITOR)
+def rotate(key: str) -> Any:
+    """A new webhook address; the old one is heard for a day more."""
+    integration = _integration(key)
+    integration.rotate_secret()
+    _record("integration.rotate", integration, {})
+    db.session.commit()
+    flash(_("Адрес новый. Старый принимает ещё 24 часа: за это время замените его в настройках каналов."), "ok")
+    return done(url_for("integrations.show", slug=g.account.slug, key=key, _anchor="settings"))
+
+
+@blueprint.post("/<key>/settings")
+@member(Role.EDITOR)
+def settings(key: str) -> Any:
+    """«Сохранить», and the buttons that add or remove a row, which save nothing."""
+    integration = _integration(key)
+    typed = SettingsInput.read(integration, request.form)
+    # Without JavaScript the switch has a button of its own, named show.
+    action = "preview" if "show" in request.form else request.form.get("action", "")
+    if typed.act(action):
+        return page_or_block("integrations/show.html", "settings_form", **_context(integration, typed, unsaved=True))
+    if not typed.validate():
+        return page_or_block(
+            "integrations/show.html", "settings_form", invalid=True, **_context(integration, typed, unsaved=True)
+        )
+    first = integration.saved_at is None
+    changes = typed.save()
+    if changes:
+        _record("integration.change", integration, changes)
+    db.session.commit()
+    flash(_("Настройки сохранены.") if changes or first else _("Изменений не было."), "ok")
+    return done(url_for("integrations.show", slug=g.account.slug, key=key, _anchor="save"))
+
+
+@blueprint.post("/<key>/archive")
+@member(Role.OWNER)
+def archive(key: str) -> Any:
+    """Remove an integration. Its communications stay; its webhook address is not heard any more."""
+    integration = _integration(key)
+    integration.archived_at, integration.active = utc_now(), False
+    _record("integration.archive", integration, {})
+    db.session.commit()
+    flash(_("Интеграция «%(name)s» удалена. Её обращения остались.", name=integration.name), "ok")
+    return done(url_for("integrations.index", slug=g.account.slug))
+
+
+@blueprint.get("/<key>/test")
+@member(Role.VIEWER)
+def test_state(key: str) -> Any:
+    """The test card: asked for every few seconds while it waits (a part of the page with an address of its own)."""
+    integration = _integration(key)
+    since = _since(request.args.get("since"))
+    return render_template("integrations/test.html", **_test(integration, since))
+
+
+@blueprint.post("/<key>/test")
+@member(Role.EDITOR)
+def send_test(key: str) -> Any:
+    """Send a realistic chat to our own public address, the way a vendor would, and wait for it (J19)."""
+    integration = _integration(key)
+    since = utc_now()
+    body = registry()[integration.vendor].sample_chat(since, secrets.token_hex(4))
+    url, headers = own_url() + integration.hook_path(), test_header(integration)
+    # Our own transaction must not stand in the way of the request that we are about to receive.
+    db.session.commit()
+    problem = _send(url, body, headers)
+    integration = _integration(key)
+    context = _test(integration, since) | {"test_problem": problem}
+    if problem is None and not integration.active:
+        context["test_problem"] = _("Чат принят и сохранён, но интеграция выключена: включите её в шаге 1.")
+    if is_partial():
+        return page_or_block("integrations/test.html", "test_card", **context)
+    if context["test_problem"] is None:
+        return redirect(url_for("integrations.show", slug=g.account.slug, key=key, _anchor="test"), 303)
+    return render_template("integrations/show.html", **_context(integration, SettingsInput.of(integration)) | context)
+
+
+def _send(url: str, body: bytes, headers: dict[str, str]) -> str | None:
+    """Send the test chat; what went wrong in the user's words, or None."""
+    parts = urlsplit(url)
+    own = f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+    try:
+        answer = Client(extra=[own]).post(url, body, {"Content-Type": "application/json", **headers})
+    except requests.RequestException as error:
+        log.warning("test_chat_not_sent", error=type(error).__name__)
+        return _(
+            "Не получилось обратиться по адресу вебхука снаружи: %(url)s не отвечает. Проверьте PUBLIC_URL.",
+            url=public_url(),
+        )
+    if answer.status_code != 200:
+        return _(
+            "Адрес вебхука ответил %(code)s вместо 200. Возможно, его не пропускает прокси перед сервером.",
+            code=answer.status_code,
+        )
+    return None
+
+
+def _integration(key: str) -> Integration:
+    found = db.session.scalar(
+        select(Integration).where(
+            Integration.account_id == g.account.id, Integration.key == key, Integration.archived_at.is_(None)
+        )
+    )
+    return found or abort(404)
+
+
+def _context(integration: Integration, typed: SettingsInput, *, unsaved: bool = False) -> dict[str, Any]:
+    """Everything the page shows."""
+    vendor = registry()[integration.vendor]
+    seen = pages.seen_channels(integration)
+    waiting = request.args.get("wait") == "1"
+    test = _test(integration, utc_now() if waiting else None)
+    steps = pages.steps(integration, test["found"] or pages.latest(integration))
+    return {
+        "integration": integration,
+        "vendor": vendor,
+        "guide": vendor.guide,
+        "typed": typed,
+        "unsaved": unsaved,
+        "status": pages.status(integration),
+        "needs": pages.needs(integration),
+        "channels": CHANNELS,
+        "seen": seen,
+        "offered": pages.offered_channels(seen, [row.channel for row in typed.mappings]),
+        "steps": steps,
+        "state": {step["key"]: step["state"] for step in steps},
+        "now": utc_now(),
+        "title": vendor.heading if integration.name == vendor.title else integration.name,
+        "settings_url": url_for("integrations.settings", slug=g.account.slug, key=integration.key),
+        "stored": pages.stored_count(integration),
+        "has_errors": bool(typed.errors and unsaved),
+        **test,
+    }
+
+
+def _test(integration: Integration, since: datetime | None) -> dict[str, Any]:
+    """The test step: the communication that arrived, or how long we have waited and why nothing may have come."""
+    found = pages.latest(integration, since)
+    since = since or utc_now()
+    late = found is None and utc_now() - since > pages.PATIENCE
+    return {
+        "integration": integration,
+        "vendor": registry()[integration.vendor],
+        "guide": registry()[integration.vendor].guide,
+        "found": found,
+        "found_heading": heading(found) if found else None,
+        "trail": wording.trail(found.trail or [], names_of([found])) if found else [],
+        "waiting": found is None,
+        "since": int(since.timestamp()),
+        "late": late,
+        "causes": pages.likely_causes(integration) if late else [],
+        "test_problem": None,
+    }
+
+
+def _since(text: str | None) -> datetime:
+    try:
+        return datetime.fromtimestamp(int(text or ""), UTC)
+    except (ValueError, OverflowError, OSError):
+        return utc_now()
+
+
+def _record(action: str, integration: Integration, changes: dict[str, Any]) -> None:
+    audit.record(
+        db.session, integration.account_id, user=current_user, action=action, subject=integration.name, changes=changes
+    )

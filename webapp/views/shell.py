@@ -1,0 +1,76 @@
+"""What every page of the shell needs: the accounts of the user, counts beside the menu, formats."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Flask, g, request
+from flask_babel import ngettext
+from flask_login import current_user
+from sqlalchemy import func, select
+
+from webapp.extensions import db
+from webapp.models import Account, EventState, Integration, Membership, Role, WebhookEvent
+from webapp.wording import audit_action, audit_change, channel_name, detail_name, rule_name, type_name
+
+from . import locale
+from .addresses import public_url
+
+#: A count beside the menu is worth no more work than this.
+LARGEST_COUNT = 100
+
+
+def init_app(app: Flask) -> None:
+    """Give the templates their filters and common values."""
+    app.add_template_filter(locale.day_and_time)
+    app.add_template_filter(locale.exact_time)
+    app.add_template_filter(locale.day)
+    app.add_template_filter(locale.clock)
+    app.add_template_filter(channel_name)
+    app.add_template_filter(rule_name)
+    app.add_template_filter(type_name)
+    app.add_template_filter(detail_name)
+    app.add_template_filter(audit_action)
+    app.add_template_filter(audit_change)
+
+    @app.context_processor
+    def common() -> dict[str, Any]:
+        account = g.get("account")
+        role = g.get("role")
+        return {
+            "account": account,
+            "accounts": _accounts() if current_user and current_user.is_authenticated else [],
+            "role": role,
+            "can_edit": bool(role and role.covers(Role.EDITOR)),
+            "is_owner": role is Role.OWNER,
+            "nav_counts": _counts(account) if account else {},
+            "language": locale.choose_locale(),
+            "languages": locale.LANGUAGES,
+            "public_url": public_url,
+            "current_path": request.full_path.rstrip("?"),
+        }
+
+
+def _accounts() -> list[Account]:
+    query = select(Account).join(Membership).where(Membership.user_id == current_user.id).order_by(Account.name)
+    return list(db.session.scalars(query))
+
+
+def _counts(account: Account) -> dict[str, Any]:
+    integrations = db.session.scalar(
+        select(func.count())
+        .select_from(Integration)
+        .where(Integration.account_id == account.id, Integration.archived_at.is_(None))
+    )
+    failed = len(
+        db.session.scalars(
+            select(WebhookEvent.id)
+            .where(WebhookEvent.account_id == account.id, WebhookEvent.state == EventState.FAILED)
+            .limit(LARGEST_COUNT)
+        ).all()
+    )
+    counts: dict[str, Any] = {"integrations.index": integrations or None}
+    if failed:
+        text = f"{failed}+" if failed == LARGEST_COUNT else ngettext("%(num)s ошибка", "%(num)s ошибок", failed)
+        counts["events.index"] = {"text": text, "attention": True}
+    return counts

@@ -1,0 +1,315 @@
+"""Decisions in a marketer's words: the trail, the rules, the channels."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from flask_babel import format_datetime, ngettext
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+
+#: The names of the channels; a vendor's own word for a channel is shown as it is.
+CHANNEL_NAMES = {
+    "site": _l("Сайт"),
+    "telegram": "Telegram",
+    "whatsapp": "WhatsApp",
+    "viber": "Viber",
+    "vk": _l("ВКонтакте"),
+    "facebook": "Facebook",
+    "instagram": "Instagram",
+    "ok": _l("Одноклассники"),
+    "avito": "Avito",
+    "max": "MAX",
+    "email": _l("Почта"),
+    "other": _l("Другой"),
+}
+
+#: Each rule in one or two words, for lists and filters.
+RULE_NAMES = {
+    "visit": _l("сессия"),
+    "beacon": _l("сессия по маяку"),
+    "contact": _l("по контакту"),
+    "utm": _l("UTM чата"),
+    "channel": _l("мессенджер"),
+    "default": _l("по умолчанию"),
+    "none": _l("без атрибуции"),
+}
+
+TYPE_NAMES = {"chat": _l("Чат"), "offline_message": _l("Заявка")}
+
+
+def channel_name(channel: str | None) -> str:
+    """The channel as the screen shows it."""
+    return str(CHANNEL_NAMES.get(channel, channel)) if channel else "—"
+
+
+def rule_name(rule: str) -> str:
+    """The rule in one or two words."""
+    return str(RULE_NAMES.get(rule, rule))
+
+
+def type_name(kind: str) -> str:
+    """Chat or request."""
+    return str(TYPE_NAMES.get(kind, kind))
+
+
+#: Further facts of a conversation; a vendor's own word is shown as it is.
+DETAIL_NAMES = {
+    "invitation": _l("Приглашение"),
+    "rate": _l("Оценка"),
+    "topic": _l("Тема"),
+    "department": _l("Отдел"),
+    "city": _l("Город"),
+    "tags": _l("Теги"),
+    "external_id": _l("Внешний номер"),
+    "email_raw": _l("Почта, как введена"),
+    "blacklisted": _l("В чёрном списке"),
+    "description": _l("Описание"),
+    "status": _l("Категория клиента"),
+}
+
+#: What the audit log calls each change.
+AUDIT_ACTIONS = {
+    "account.create": _l("Кабинет создан"),
+    "account.change": _l("Настройки кабинета"),
+    "people.join": _l("Вошёл в кабинет"),
+    "people.invite": _l("Приглашение"),
+    "people.role": _l("Роль"),
+    "people.revoke": _l("Приглашение отозвано"),
+    "directory.add": _l("Добавлено в справочник"),
+    "directory.change": _l("Изменено в справочнике"),
+    "directory.archive": _l("Убрано в архив"),
+    "directory.restore": _l("Возвращено из архива"),
+    "integration.add": _l("Интеграция добавлена"),
+    "integration.active": _l("Включение интеграции"),
+    "integration.change": _l("Настройки интеграции"),
+    "integration.rotate": _l("Новый адрес вебхука"),
+    "integration.archive": _l("Интеграция удалена"),
+    "integration.process_stored": _l("Обработка накопленного"),
+    "events.replay": _l("Событие обработано заново"),
+    "events.replay_failed": _l("Ошибочные события обработаны заново"),
+    "config.apply": _l("Применён файл настроек"),
+}
+
+
+def detail_name(name: str) -> str:
+    """A fact of a conversation as the screen calls it."""
+    return str(DETAIL_NAMES.get(name, name))
+
+
+def audit_action(action: str) -> str:
+    """A change of settings in words."""
+    return str(AUDIT_ACTIONS.get(action, action))
+
+
+def audit_change(change: Any) -> str:
+    """«было → стало», short."""
+    if not isinstance(change, list) or len(change) != 2:
+        return _short(change)
+    return f"{_short(change[0])} → {_short(change[1])}"
+
+
+def _short(value: Any) -> str:
+    if value is None or value in ("", [], {}):
+        return "—"
+    if isinstance(value, bool):
+        return _("да") if value else _("нет")
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 200 else text[:199] + "…"
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """One line of the trail. ``state``: answered (it decided), passed (it had nothing), problem (mend something)."""
+
+    rule: str
+    outcome: str
+    state: str
+    text: str
+
+
+class Names:
+    """The names behind the ids in a trail: ``names("campaign", 7)``."""
+
+    def __init__(self, known: Mapping[str, Mapping[int, str]] | None = None) -> None:
+        self._known = known or {}
+
+    def __call__(self, kind: str, number: int | None) -> str:
+        if number is None:
+            return "—"
+        return self._known.get(kind, {}).get(number) or _("№ %(number)s (удалено)", number=number)
+
+
+def trail(steps: Iterable[Mapping[str, Any]], names: Names) -> list[Sentence]:
+    """The trail of a communication as sentences, in the current language and time zone."""
+    return [_sentence(step, names) for step in steps]
+
+
+def _sentence(step: Mapping[str, Any], names: Names) -> Sentence:
+    rule, outcome, facts = step["rule"], step["outcome"], step.get("facts") or {}
+    write = _WORDS.get((rule, outcome)) or _WORDS.get(("visits", outcome))
+    text = write(facts, names) if write else f"{rule}: {outcome}"
+    state = "answered" if outcome == "answered" else "problem" if outcome in _PROBLEMS else "passed"
+    return Sentence(rule, outcome, state, text)
+
+
+#: Outcomes that somebody may want to mend.
+_PROBLEMS = {"other_account", "later", "too_old", "unmapped", "not_set", "foreign", "unknown"}
+
+
+def _moment(facts: Mapping[str, Any]) -> str:
+    return format_datetime(datetime.fromisoformat(facts["started_at"]), "d MMMM HH:mm")
+
+
+def _marks(marks: Mapping[str, str]) -> str:
+    """«yandex / cpc / shtory»: source, medium, campaign, where they are known."""
+    plain = {name.removeprefix("utm_"): value for name, value in marks.items()}
+    parts = [plain[key] for key in ("source", "medium", "campaign") if plain.get(key)]
+    return " / ".join(parts) or _("без меток")
+
+
+def _found(facts: Mapping[str, Any], names: Names) -> str:
+    where = _("Сессия найдена: %(moment)s, пришла с %(marks)s.", moment=_moment(facts), marks=_marks(facts["marks"]))
+    return f"{where} {_meaning(facts, names)}"
+
+
+def _by_beacon(facts: Mapping[str, Any], names: Names) -> str:
+    where = _(
+        "Сессия найдена по маяку скрипта: %(moment)s, пришла с %(marks)s.",
+        moment=_moment(facts),
+        marks=_marks(facts["marks"]),
+    )
+    return f"{where} {_meaning(facts, names)}"
+
+
+def _by_contact(facts: Mapping[str, Any], names: Names) -> str:
+    where = _(
+        "Сессия того же человека, по телефону или почте: %(moment)s, пришла с %(marks)s.",
+        moment=_moment(facts),
+        marks=_marks(facts["marks"]),
+    )
+    return f"{where} {_meaning(facts, names)}"
+
+
+def _meaning(facts: Mapping[str, Any], names: Names) -> str:
+    campaign, source = facts.get("campaign"), facts.get("source")
+    if campaign and source:
+        return _(
+            "Кампания «%(campaign)s», источник «%(source)s».",
+            campaign=names("campaign", campaign),
+            source=names("source", source),
+        )
+    if campaign:
+        return _("Кампания «%(campaign)s».", campaign=names("campaign", campaign))
+    if source:
+        return _("Источник «%(source)s», кампания не определена.", source=names("source", source))
+    return _("Ни одна кампания ей не подошла.")
+
+
+def _no_campaign(facts: Mapping[str, Any], names: Names) -> str:
+    return _(
+        "Сессия найдена: %(moment)s, пришла с %(marks)s, но кампании у неё нет. По настройке такие чаты идут дальше.",
+        moment=_moment(facts),
+        marks=_marks(facts["marks"]),
+    )
+
+
+def _no_token(facts: Mapping[str, Any], names: Names) -> str:
+    if facts.get("page"):
+        return _("В чате нет метки сессии: скрипт на этой странице не стоит или не успел её передать.")
+    return _("В чате нет метки сессии: скрипт на этой странице не стоит или человек писал не с сайта.")
+
+
+def _foreign(facts: Mapping[str, Any], names: Names) -> str:
+    kinds = {
+        "digits": _("В чате только число. Так пишут и другие счётчики, поэтому без вашего разрешения мы его не берём."),
+        "jwt": _("В чате подпись JWT без номера сессии: её поставил ваш сайт, а не наш скрипт."),
+        "too_long": _("Метка в чате слишком длинная для сессии, её поставил другой скрипт."),
+    }
+    return kinds.get(facts.get("kind", "")) or _("Метку в чате поставил другой скрипт на сайте, сессии в ней нет.")
+
+
+def _too_old(facts: Mapping[str, Any], names: Names) -> str:
+    days, limit = int(facts["days"]), int(facts["limit"])
+    return ngettext(
+        "Сессия не принята: ей %(num)s день, а кабинет принимает не старше %(limit)s.",
+        "Сессия не принята: ей %(num)s дней, а кабинет принимает не старше %(limit)s.",
+        days,
+        limit=limit,
+    )
+
+
+def _utm_answered(facts: Mapping[str, Any], names: Names) -> str:
+    marks = ", ".join(f"{name} = {value}" for name, value in facts["marks"].items())
+    return _("Метки в самом чате: %(marks)s.", marks=marks) + " " + _meaning(facts, names)
+
+
+def _utm_unmatched(facts: Mapping[str, Any], names: Names) -> str:
+    marks = ", ".join(f"{name} = {value}" for name, value in facts["marks"].items())
+    return _("Метки в чате есть (%(marks)s), но правила кампаний и источников их не знают.", marks=marks)
+
+
+def _target(facts: Mapping[str, Any], names: Names) -> str:
+    if facts.get("campaign"):
+        return _("кампания «%(name)s»", name=names("campaign", facts["campaign"]))
+    source = _("источник «%(name)s»", name=names("source", facts.get("source")))
+    if facts.get("site"):
+        return _("%(source)s, сайт %(site)s", source=source, site=names("site", facts["site"]))
+    return source
+
+
+def _channel_answered(facts: Mapping[str, Any], names: Names) -> str:
+    return _(
+        "Канал %(channel)s: %(target)s по таблице мессенджеров.",
+        channel=channel_name(facts["channel"]),
+        target=_target(facts, names),
+    )
+
+
+def _channel_absent(facts: Mapping[str, Any], names: Names) -> str:
+    if facts.get("widget"):
+        return _("Канал неизвестен: виджет %(widget)s ещё не подписан.", widget=facts["widget"])
+    return _("Канал неизвестен: его нет ни в адресе вебхука, ни в самом чате.")
+
+
+Writer = Callable[[Mapping[str, Any], Names], str]
+
+_WORDS: dict[tuple[str, str], Writer] = {
+    ("visit", "answered"): _found,
+    ("visit", "absent"): _no_token,
+    ("visit", "foreign"): _foreign,
+    ("visit", "unknown"): lambda facts, names: _(
+        "Сессия в чате названа, но такой мы не видели: %(session)s.", session=facts["session"]
+    ),
+    ("visit", "other_account"): lambda facts, names: _("Сессия в чате относится к другому кабинету и не принята."),
+    ("beacon", "answered"): _by_beacon,
+    ("beacon", "absent"): lambda facts, names: _("Маяк скрипта не связывал этого посетителя ни с одной сессией."),
+    ("contact", "answered"): _by_contact,
+    ("contact", "off"): lambda facts, names: _(
+        "Поиск прошлой сессии по телефону и почте выключен в настройках кабинета."
+    ),
+    ("contact", "absent"): lambda facts, names: (
+        _("По этому телефону или почте сессий не найдено.")
+        if facts.get("contact")
+        else _("Нет ни телефона, ни почты, чтобы искать прошлые сессии.")
+    ),
+    ("utm", "answered"): _utm_answered,
+    ("utm", "absent"): lambda facts, names: _("UTM-меток в чате нет."),
+    ("utm", "no_match"): _utm_unmatched,
+    ("channel", "answered"): _channel_answered,
+    ("channel", "absent"): _channel_absent,
+    ("channel", "unmapped"): lambda facts, names: _(
+        "Канал %(channel)s в таблице мессенджеров не задан.", channel=channel_name(facts["channel"])
+    ),
+    ("default", "answered"): lambda facts, names: _("По умолчанию: %(target)s.", target=_target(facts, names)),
+    ("default", "not_set"): lambda facts, names: _("Кампания или источник по умолчанию не заданы."),
+    ("visits", "no_campaign"): _no_campaign,
+    ("visits", "later"): lambda facts, names: _(
+        "Сессия не принята: она началась %(moment)s, уже после чата.", moment=_moment(facts)
+    ),
+    ("visits", "too_old"): _too_old,
+}
