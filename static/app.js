@@ -86,19 +86,27 @@
   /* Unsaved changes: form[data-guard] with an id. Leaving asks first. The element [data-changes] in the form, or
      [data-changes="#id"] anywhere, names what has changed: data-template has {labels} for the labels, data-none is the
      text without changes, data-unknown the one for a form that came back with errors (data-guard="changed"), of which
-     the saved state is not known. data-guard-label gives several fields one label. */
+     the saved state is not known. data-guard-label gives everything in an element one label, hidden fields too; the
+     outermost counts. */
 
   const savedStates = new Map();
   const guarded = new WeakSet();
   const changedForms = new WeakSet();
   const idOf = (form) => form.getAttribute("id");
 
+  function groupOf(control) {
+    let group = null;
+    let next = control;
+    while ((next = next.parentElement?.closest("[data-guard-label]"))) group = next;
+    return group;
+  }
+
   function labelOf(control) {
-    const group = control.closest("[data-guard-label]");
+    const group = groupOf(control);
     if (group) return group.dataset.guardLabel;
     const legend = control.type === "radio" && control.closest("fieldset")?.querySelector("legend");
     const label = legend || control.labels?.[0] || control.closest("[data-combobox]")?.querySelector("label");
-    return (label?.firstChild?.textContent || control.name).trim();
+    return (label?.firstChild?.textContent ?? control.getAttribute("aria-label") ?? "").trim();
   }
 
   function valueOf(control) {
@@ -115,6 +123,7 @@
       if (control.matches("button, [type=submit], [role=combobox]")) continue;
       if (control.matches("[type=checkbox], [type=radio]") && !control.checked) continue;
       const label = labelOf(control);
+      if (!label) continue;
       state.set(label, `${state.get(label) ?? ""}\n${control.name}=${valueOf(control)}`);
     }
     return state;
@@ -123,7 +132,9 @@
   function changedLabels(form) {
     const before = savedStates.get(idOf(form)) ?? new Map();
     const now = stateOf(form);
-    return [...new Set([...before.keys(), ...now.keys()])].filter((label) => before.get(label) !== now.get(label));
+    const labels = [...now.keys()].filter((label) => before.get(label) !== now.get(label));
+    // What has gone from the page is named only when nothing that is there explains it.
+    return labels.length ? labels : [...before.keys()].filter((label) => !now.has(label));
   }
 
   function showChanges(form) {
@@ -179,6 +190,25 @@
     summary?.focus();
   }
 
+  /* Focus after a swap. htmx finds a control again by its id; buttons of rows have none, so their name and value do.
+     When the button has gone with its row, the focus stays in the block that was swapped. */
+
+  let focused = null;
+
+  document.addEventListener("htmx:before:swap", () => {
+    const { activeElement } = document;
+    focused = activeElement === document.body ? null : activeElement;
+  });
+
+  function restoreFocus(block) {
+    if (!focused || focused.isConnected || document.activeElement !== document.body) return;
+    const [name, value] = [focused.name, focused.value].map((text) => CSS.escape(text ?? ""));
+    const same = name && block.querySelector(`[name="${name}"][value="${value}"]`);
+    if (!same) block.setAttribute("tabindex", "-1");
+    (same || block).focus({ preventScroll: true });
+    focused = null;
+  }
+
   /* Menus close by themselves; links of the error summary lead into the field, not only to it. */
 
   document.addEventListener("click", (event) => {
@@ -206,6 +236,7 @@
   document.addEventListener("htmx:after:settle", (event) => {
     guardForms();
     attendErrors();
+    restoreFocus(event.target);
     // What is fetched again and again says data-still, and lists of comboboxes open at once.
     if (calm.matches || event.target.closest?.("[data-still], [role=listbox]")) return;
     for (const part of event.detail.newContent) part.animate?.({ opacity: [0, 1] }, 150);

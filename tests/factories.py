@@ -82,7 +82,6 @@ def make_employee(
 
 def _directory(session: Any, entry: Any) -> Any:
     entry.refresh_search_text()
-    session.get(Account, entry.account_id).directory_version += 1
     return _add(session, entry)
 
 

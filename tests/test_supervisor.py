@@ -163,7 +163,7 @@ def test_programs_end_when_the_supervisor_is_killed(journal: Journal) -> None:
 
 
 def test_gunicorn_serves_under_the_products_configuration(tmp_path: Path) -> None:
-    (tmp_path / "wsgi.py").write_text(
+    (tmp_path / "tiny.py").write_text(
         "def app(environ, start_response):\n"
         "    start_response('200 OK', [('Content-Type', 'text/plain')])\n"
         "    return [str(environ['wsgi.multithread']).encode()]\n"
@@ -173,10 +173,16 @@ def test_gunicorn_serves_under_the_products_configuration(tmp_path: Path) -> Non
         port = free.getsockname()[1]
     metrics = tmp_path / "metrics"
     metrics.mkdir()
+    settings = {
+        "PYTHONPATH": str(ROOT),
+        "PORT": str(port),
+        "WEB_WORKERS": "1",
+        "PROMETHEUS_MULTIPROC_DIR": str(metrics),
+    }
     web = subprocess.Popen(
-        [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "webapp" / "gunicorn_config.py"), "wsgi:app"],
+        [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "webapp" / "gunicorn_config.py"), "tiny:app"],
         cwd=tmp_path,
-        env={**os.environ, "PORT": str(port), "WEB_WORKERS": "1", "PROMETHEUS_MULTIPROC_DIR": str(metrics)},
+        env={**os.environ, **settings},
         stderr=subprocess.PIPE,
         text=True,
     )

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Engine, or_, select
+from sqlalchemy import bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from webapp.cabinets import cabinet_of
+from webapp.conversation import Contact, SessionToken
 from webapp.enrichment import clues_of
-from webapp.models import Account, Campaign, Communication, Integration, VendorClient, Visit
-from webapp.models import Target as TargetRow
+from webapp.models import Account, Campaign, ChannelMapping, Communication, Integration, VendorClient, Visit
 from webapp.resolution import (
     Attribution,
     Catalogue,
@@ -23,14 +26,55 @@ from webapp.resolution import (
     resolve,
 )
 
-#: How many accounts' rules a process keeps ready.
-KEPT_CATALOGUES = 256
+#: How many integrations' policies and accounts' rules a process keeps ready.
+KEPT = 512
 
-_catalogues: WeakKeyDictionary[Engine, dict[int, tuple[int, Catalogue]]] = WeakKeyDictionary()
+# Built once, and in Core where the way of every webhook goes: the ORM's share of its time was the largest.
+_people = VendorClient.__table__.c
+_CLIENT = select(_people.name, _people.phone, _people.phone_raw, _people.email, _people.token, _people.visit_id).where(
+    _people.integration_id == bindparam("integration_id"), _people.client == bindparam("client")
+)
+_NAMED = select(Visit).where(Visit.session_id == bindparam("session_id"))
+_BEACON = select(Visit).where(Visit.id == bindparam("visit_id"), Visit.account_id == bindparam("account_id"))
 
 
-def attribute(session: Session, integration: Integration, communication: Communication) -> Attribution:
-    """Decide who brought this communication, and write the decision and its trail into it."""
+@dataclass(frozen=True)
+class Client:
+    """What is known of a person by the vendor's number for them."""
+
+    contact: Contact
+    token: SessionToken | None
+    visit_id: int | None
+
+
+@dataclass(frozen=True)
+class _Directory:
+    """What intake needs of an account's directory."""
+
+    catalogue: Catalogue
+    employees: Mapping[str, int]
+
+
+@dataclass
+class _Kept:
+    """What a process has read of one database, and of which revision it is."""
+
+    directories: dict[int, tuple[int, _Directory]]
+    policies: dict[int, tuple[Any, Policy]]
+
+
+_kept: WeakKeyDictionary[Any, _Kept] = WeakKeyDictionary()
+
+
+def attribute(
+    session: Session, integration: Integration, communication: Communication, client: Client | None = None
+) -> Attribution:
+    """Decide who brought this communication, and write the decision and its trail into it.
+
+    ``client`` is what is known of the person, where the caller has it at hand already.
+    """
+    if client is None and communication.client:
+        client = find_client(session, integration.id, communication.client)
     account = integration.account
     question = Question(
         started_at=communication.started_at,
@@ -39,7 +83,9 @@ def attribute(session: Session, integration: Integration, communication: Communi
         has_contact=bool(communication.contact_phone or communication.contact_email),
     )
     decision = resolve(
-        question, sightings(session, account, communication, question), policy(session, account, integration)
+        question,
+        sightings(session, account, communication, question, client),
+        policy(session, account, integration),
     )
     communication.rule = str(decision.rule)
     communication.campaign_id = decision.campaign
@@ -53,50 +99,91 @@ def attribute(session: Session, integration: Integration, communication: Communi
 
 
 def policy(session: Session, account: Account, integration: Integration) -> Policy:
-    """The account's and the integration's say, as the rules take it."""
-    return Policy(
-        catalogue=_catalogue(session, account),
-        mapping={mapping.channel: _target(session, mapping) for mapping in integration.mappings},
-        default=_target(session, integration),
-        fill_without_campaign=integration.fill_without_campaign,
-        contact_window_days=account.contact_window_days,
-    )
+    """The account's and the integration's say, as the rules take it; read again only when something has changed."""
+    kept = _kept_of(session).policies
+    revision = (integration.revision, account.revision)
+    known = kept.get(integration.id)
+    if known is None or known[0] != revision:
+        mappings = session.scalars(select(ChannelMapping).where(ChannelMapping.integration_id == integration.id))
+        known = (
+            revision,
+            Policy(
+                catalogue=_directory(session, account).catalogue,
+                mapping={mapping.channel: _target(session, mapping) for mapping in mappings},
+                default=_target(session, integration),
+                fill_without_campaign=integration.fill_without_campaign,
+                contact_window_days=account.contact_window_days,
+            ),
+        )
+        _keep(kept, integration.id, known)
+    return known[1]
 
 
-def sightings(session: Session, account: Account, communication: Communication, question: Question) -> Sightings:
+def find_client(session: Session, integration_id: int, number: str) -> Client | None:
+    """The person of this number, if anything is known of them beyond their conversations."""
+    row = session.connection().execute(_CLIENT, {"integration_id": integration_id, "client": number}).first()
+    if row is None:
+        return None
+    token = SessionToken(**row.token) if row.token else None
+    return Client(Contact(row.name, row.phone, row.phone_raw, row.email), token, row.visit_id)
+
+
+def employee_by_email(session: Session, account: Account, emails: Sequence[str]) -> int | None:
+    """The first of these operators who is an employee, by e-mail; None when none is."""
+    if not emails:
+        return None
+    known = _directory(session, account).employees
+    return next((known[email.casefold()] for email in emails if email.casefold() in known), None)
+
+
+def sightings(
+    session: Session, account: Account, communication: Communication, question: Question, client: Client | None
+) -> Sightings:
     """The visits that the clues lead to. A session of another account is only said to be one, never shown."""
     token = question.clues.token
     named, elsewhere = None, False
     if token and token.visit:
-        found = session.scalars(select(Visit).where(Visit.session_id == token.visit)).all()
+        found = session.scalars(_NAMED, {"session_id": token.visit}).all()
         named = next((visit for visit in found if visit.account_id == account.id), None)
         elsewhere = bool(found) and named is None
     return Sightings(
         named=_facts(named),
         named_elsewhere=elsewhere,
-        beacon=_facts(_beacon(session, communication)),
+        beacon=_facts(_beacon(session, communication, client)),
         contact=_facts(_by_contact(session, account, communication)),
     )
 
 
-def _catalogue(session: Session, account: Account) -> Catalogue:
-    """The account's rules, read again only when its directory has changed."""
-    kept = _catalogues.setdefault(session.get_bind(), {})
-    version, catalogue = kept.get(account.id, (None, None))
-    if catalogue is None or version != account.directory_version:
-        catalogue = cabinet_of(account).catalogue(session, account)
-        if len(kept) >= KEPT_CATALOGUES:
-            kept.pop(next(iter(kept)))
-        kept[account.id] = (account.directory_version, catalogue)
-    return catalogue
+def _kept_of(session: Session) -> _Kept:
+    """Kept apart for each database, and given up with its engine."""
+    return _kept.setdefault(session.get_bind(), _Kept({}, {}))
 
 
-def _target(session: Session, row: TargetRow) -> Target:
+def _keep(kept: dict[int, Any], key: int, value: Any) -> None:
+    if len(kept) >= KEPT:
+        kept.pop(next(iter(kept)), None)
+    kept[key] = value
+
+
+def _directory(session: Session, account: Account) -> _Directory:
+    """The account's rules and employees, read again only when its directory has changed."""
+    kept = _kept_of(session).directories
+    known = kept.get(account.id)
+    if known is None or known[0] != account.revision:
+        cabinet = cabinet_of(account)
+        known = (
+            account.revision,
+            _Directory(cabinet.catalogue(session, account), cabinet.employees(session, account)),
+        )
+        _keep(kept, account.id, known)
+    return known[1]
+
+
+def _target(session: Session, row: Integration | ChannelMapping) -> Target:
     """A campaign brings its own site."""
     site = row.site_id
     if row.campaign_id is not None:
-        campaign = session.get(Campaign, row.campaign_id)
-        site = campaign.site_id if campaign else None
+        site = session.scalar(select(Campaign.site_id).where(Campaign.id == row.campaign_id))
     return Target(row.campaign_id, row.source_id, site)
 
 
@@ -114,18 +201,11 @@ def _facts(visit: Visit | None) -> VisitFacts | None:
     )
 
 
-def _beacon(session: Session, communication: Communication) -> Visit | None:
-    if communication.client is None:
+def _beacon(session: Session, communication: Communication, client: Client | None) -> Visit | None:
+    """The visit that the site script tied to this person."""
+    if client is None or client.visit_id is None:
         return None
-    return session.scalar(
-        select(Visit)
-        .join(VendorClient, VendorClient.visit_id == Visit.id)
-        .where(
-            VendorClient.integration_id == communication.integration_id,
-            VendorClient.client == communication.client,
-            Visit.account_id == communication.account_id,
-        )
-    )
+    return session.scalar(_BEACON, {"visit_id": client.visit_id, "account_id": communication.account_id})
 
 
 def _by_contact(session: Session, account: Account, communication: Communication) -> Visit | None:

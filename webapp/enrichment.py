@@ -1,14 +1,15 @@
 """How events about one conversation add up to one communication, in whatever order they come.
 
-Each field has a stage (webapp.conversation.Stage): the session and the marks are kept from the earliest stage that told
-them, because a visitor's session may change while they chat; contacts from the latest, because operators correct them.
-Nothing that is known is ever replaced by nothing.
+Each field has a place in the conversation's life: the stage (webapp.conversation.Stage) and the moment that told it.
+The session and the marks are kept from the earliest place, because a visitor's session may change while they chat;
+contacts and details from the latest, because operators correct them. Nothing that is known is ever replaced by nothing,
+and telling an old event again changes nothing.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -19,33 +20,45 @@ from webapp.models import Communication, VendorClient, fold
 #: How well the beginning of a conversation is known, worst first.
 _BY_ARRIVAL, _BY_EVENT, _BY_MESSAGE = 0, 1, 2
 
+#: Contacts that were found in the text, and those of the person's card outside the conversation, stand before every
+#: stage of the conversation itself.
+_FROM_TEXT, _OF_PERSON = -2, -1
+
+#: Where something was told: a stage, or one of the two above, and moments within it. Compared as lists are.
+Place = list[int]
+
 #: What the list's search looks through; the whole text is on the communication's page.
 LONGEST_SEARCH_TEXT = 20_000
 
 
 def enrich(communication: Communication, told: Conversation, received_at: datetime) -> None:
     """Write into the communication what this telling of the conversation adds."""
-    stages = dict(communication.stages or {})
-    _contact(communication, told, stages)
-    _clues(communication, told, stages)
+    stages: dict[str, Any] = dict(communication.stages or {})
+    place = [int(told.stage), _milliseconds(told.event_at or received_at), _milliseconds(received_at)]
+    _contact(communication, told, stages, place)
+    _clues(communication, told, stages, place)
+    _details(communication, told, stages, place)
     _messages(communication, told)
     _times(communication, told, stages, received_at)
-    communication.details = {**(communication.details or {}), **told.details}
     communication.client = communication.client or told.clues.client
     communication.stages = stages
     refresh_search_text(communication)
 
 
 def fill_contact(communication: Communication, contact: Contact) -> bool:
-    """Give a communication the contacts it lacks. True when one was missing and is known now."""
-    filled = False
+    """Give a communication the contacts that it lacks or that were only found in its text. True when it gained one."""
+    stages: dict[str, Any] = dict(communication.stages or {})
+    gained = False
     for field, value in _contact_fields(contact):
-        if value and not getattr(communication, field):
+        known = getattr(communication, field)
+        if value and (not known or stages.get(field, [0])[0] == _FROM_TEXT):
             setattr(communication, field, value)
-            filled = True
-    if filled:
+            stages[field] = [_OF_PERSON]
+            gained = gained or value != known
+    if gained:
         refresh_search_text(communication)
-    return filled
+    communication.stages = stages
+    return gained
 
 
 def fill_token(communication: Communication, token: SessionToken) -> bool:
@@ -102,21 +115,23 @@ def _contact_fields(contact: Contact) -> tuple[tuple[str, str | None], ...]:
     )
 
 
-def _contact(communication: Communication, told: Conversation, stages: dict[str, int]) -> None:
-    """The latest stage wins; what was only found in the text yields to every card."""
+def _milliseconds(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
+
+
+def _contact(communication: Communication, told: Conversation, stages: dict[str, Any], place: Place) -> None:
+    """The latest place wins; what was only found in the text yields to every card."""
     for field, value in _contact_fields(told.contact):
-        if not value:
-            continue
-        from_card = field.removeprefix("contact_") not in told.contact.from_text
-        stage = int(told.stage) if from_card else -1
-        if not getattr(communication, field) or stage >= stages.get(field, -2):
+        from_text = field.removeprefix("contact_") in told.contact.from_text
+        here = [_FROM_TEXT, *place] if from_text else place
+        if value and (not getattr(communication, field) or here >= stages.get(field, here)):
             setattr(communication, field, value)
-            stages[field] = stage
+            stages[field] = here
 
 
-def _clues(communication: Communication, told: Conversation, stages: dict[str, int]) -> None:
+def _clues(communication: Communication, told: Conversation, stages: dict[str, Any], place: Place) -> None:
+    """The earliest place wins."""
     clues = dict(communication.clues or {})
-    stage = int(told.stage)
     token = asdict(told.clues.token) if told.clues.token else None
     for name, value in (
         ("token", token),
@@ -124,36 +139,60 @@ def _clues(communication: Communication, told: Conversation, stages: dict[str, i
         ("page_url", told.clues.page_url),
         ("page_title", told.clues.page_title),
     ):
-        if value and (not clues.get(name) or stage < stages.get(name, stage + 1)):
+        if value and (not clues.get(name) or place <= stages.get(name, place)):
             clues[name] = value
-            stages[name] = stage
+            stages[name] = place
     communication.clues = clues
     utm = {key: told.clues.utm[key] for key in UTM_KEYS if told.clues.utm.get(key)}
-    if utm and (not communication.utm or stage < stages.get("utm", stage + 1)):
+    if utm and (not communication.utm or place <= stages.get("utm", place)):
         communication.utm = utm
-        stages["utm"] = stage
+        stages["utm"] = place
+
+
+def _details(communication: Communication, told: Conversation, stages: dict[str, Any], place: Place) -> None:
+    """The latest place wins, fact by fact."""
+    details = dict(communication.details or {})
+    for name, value in told.details.items():
+        stage = f"details.{name}"
+        if value and (not details.get(name) or place >= stages.get(stage, place)):
+            details[name] = value
+            stages[stage] = place
+    communication.details = details
 
 
 def _messages(communication: Communication, told: Conversation) -> None:
     """Every message once: two tellings of the same chat may overlap, and a reopened chat tells its own part."""
-    known = list(communication.messages or [])
-    counted = Counter(_identity(message) for message in known)
-    told_count: Counter[tuple[Any, ...]] = Counter()
-    added = []
-    for message in told.messages:
-        row = _row(message)
-        identity = _identity(row)
-        told_count[identity] += 1
-        if told_count[identity] > counted[identity]:
-            added.append(row)
-    if added:
-        known += added
-        known.sort(key=lambda row: row["at"] or "")
-        communication.messages = known
-        communication.message_count = len(known)
-        communication.text = dialogue(known)
-    elif not known and told.text and told.text not in (communication.text or ""):
-        communication.text = told.text
+    rows = list(_placed(communication.messages or []))
+    known: defaultdict[tuple[Any, ...], deque[int]] = defaultdict(deque)
+    for number, (_, row) in enumerate(rows):
+        known[_identity(row)].append(number)
+    changed = False
+    for moment, row in _placed(_row(message) for message in told.messages):
+        twins = known[_identity(row)]
+        if not twins:
+            rows.append((moment, row))
+            changed = True
+            continue
+        twin = twins.popleft()
+        if row["author"] and not rows[twin][1]["author"]:
+            rows[twin] = (rows[twin][0], rows[twin][1] | {"author": row["author"]})
+            changed = True
+    if changed:
+        rows.sort(key=lambda pair: pair[0])
+        communication.messages = [row for _, row in rows]
+        communication.message_count = len(rows)
+        communication.text = dialogue(communication.messages)
+    elif not rows:
+        # Told as text alone: the longest has the others in it.
+        communication.text = max(communication.text or "", told.text, key=lambda text: (len(text), text))
+
+
+def _placed(rows: Iterable[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each message with its time; one without a time stays behind the message it was told after."""
+    latest = ""
+    for row in rows:
+        latest = row["at"] or latest
+        yield latest, row
 
 
 def dialogue(messages: Sequence[dict[str, Any]]) -> str:
@@ -172,7 +211,7 @@ def _identity(row: dict[str, Any]) -> tuple[Any, ...]:
     return row["at"], row["from"], row["text"]
 
 
-def _times(communication: Communication, told: Conversation, stages: dict[str, int], received_at: datetime) -> None:
+def _times(communication: Communication, told: Conversation, stages: dict[str, Any], received_at: datetime) -> None:
     """The beginning is the first message's time, else the vendor's event time, else the arrival; the earliest of the
     best kind that is known."""
     for how, at in ((_BY_MESSAGE, told.started_at), (_BY_EVENT, told.event_at), (_BY_ARRIVAL, received_at)):

@@ -22,6 +22,21 @@ accesslog = None
 #: Its socket would stand in the home directory, one for all instances of a user.
 control_socket_disable = True
 
+
+def post_worker_init(_worker: Any) -> None:
+    """Read one sample of each vendor, so that the first real webhook does not wait for what is loaded when needed."""
+    from datetime import UTC, datetime
+
+    from sqlalchemy.orm import configure_mappers
+
+    from webapp.vendors import VendorRequest, registry
+
+    configure_mappers()
+    now = datetime.now(UTC)
+    for vendor in registry().values():
+        vendor.read(VendorRequest(vendor.sample_chat(now, "start"), None, now))
+
+
 if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
 
     def child_exit(_server: Any, worker: Any) -> None:

@@ -1,43 +1,32 @@
-"""The one way in: webhooks, replays and imported archives all go through accept() and process()."""
+"""The one way in: webhooks, replays and imported archives all go through accept() and process().
+
+What can be read before the transaction is: on SQLite everybody else's webhook waits while one is being written.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import structlog
-from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from webapp import metrics
-from webapp.attribution import attribute
-from webapp.cabinets import cabinet_of
-from webapp.conversation import ClientUpdate, Contact, Conversation, SessionToken
-from webapp.enrichment import enrich, fill_contact, fill_token, update_client
+from webapp.conversation import Reading
 from webapp.logs import redact
-from webapp.models import (
-    Communication,
-    EventState,
-    Integration,
-    VendorClient,
-    WebhookEvent,
-    Widget,
-    event_communication,
-    utc_now,
-)
+from webapp.models import EventState, Integration, WebhookEvent, utc_now
+from webapp.recording import INSERTS, Occasion, dialect_of, record
 from webapp.vendors import VendorRequest, registry
 
 log = structlog.get_logger()
 
 #: Longest channel, event name and reference kept; more is a mistake or malice.
 LONGEST_CHANNEL, LONGEST_NAME = 50, 100
-
-#: How many of a person's conversations a late contact card is written into, the latest first.
-ENRICHED_CONVERSATIONS = 20
 
 #: The short words that people put into an address for a channel.
 CHANNEL_WORDS = {
@@ -53,9 +42,42 @@ CHANNEL_WORDS = {
     "mail": "email",
 }
 
+_events = WebhookEvent.__table__
+_STORE = {
+    dialect: build(_events).on_conflict_do_nothing(index_elements=["integration_id", "digest"]).returning(_events.c.id)
+    for dialect, build in INSERTS.items()
+}
 
-def accept(
-    session: Session,
+
+@dataclass(frozen=True)
+class Received:
+    """One request as it came, and what the vendor's parser made of it (``problem``: the parser's own failure)."""
+
+    body: bytes
+    digest: str
+    content_type: str | None
+    channel: str | None
+    received_at: datetime
+    is_test: bool
+    reading: Reading
+    problem: str | None
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """What became of a request that was accepted: the event, how it stands, whether its bytes were known."""
+
+    event_id: int
+    state: EventState
+    repeat: bool
+
+
+def accept(session: Session, integration: Integration, body: bytes, **circumstances: Any) -> Accepted:
+    """Read one request of a vendor and store it; ``circumstances`` are those of ``read``. See ``store``."""
+    return store(session, integration, read(integration, body, **circumstances))
+
+
+def read(
     integration: Integration,
     body: bytes,
     *,
@@ -63,47 +85,75 @@ def accept(
     channel: str | None = None,
     received_at: datetime | None = None,
     is_test: bool = False,
-) -> WebhookEvent:
-    """Store one request of a vendor and, if the integration is active, record what it says.
+) -> Received:
+    """Read one request without touching the database. Raises nothing, whatever the vendor sent."""
+    received_at, channel = received_at or utc_now(), normalise_channel(channel)
+    content_type = content_type[:200].replace("\0", "") if content_type else None
+    reading, problem = _parse(integration, body, content_type, received_at)
+    digest = hashlib.sha256((channel or "").encode() + b"\0" + body).hexdigest()
+    return Received(body, digest, content_type, channel, received_at, is_test, reading, problem)
+
+
+def store(session: Session, integration: Integration, received: Received) -> Accepted:
+    """Store a request and, if the integration is active, record what it says.
 
     The caller commits; until then nothing is promised to the vendor. The same bytes on the same channel are one event
     whose ``repeats`` grows; a repeat of one that failed is another try. Raises OperationalError when the database does
-    not work, and nothing for anything the vendor sent.
+    not work.
     """
-    received_at = received_at or utc_now()
-    channel = normalise_channel(channel)
-    event, is_new = _store(session, integration, body, content_type, channel, received_at, is_test)
-    if not is_new:
-        _count_repeat(session, event, received_at)
-    if integration.active and event.state in (EventState.STORED, EventState.FAILED):
-        process(session, integration, event)
-    metrics.webhooks.labels(integration.vendor, "repeat" if not is_new else event.state).inc()
-    return event
+    active, problem = integration.active, received.problem
+    state = _state(received.reading, problem) if active else EventState.STORED
+    number = (
+        session.connection()
+        .execute(
+            _STORE[dialect_of(session)],
+            {
+                "account_id": integration.account_id,
+                "integration_id": integration.id,
+                "received_at": received.received_at,
+                "created_at": received.received_at,
+                "channel": received.channel,
+                "content_type": received.content_type,
+                "body": received.body,
+                "digest": received.digest,
+                "repeats": 0,
+                "is_test": received.is_test,
+                "state": state,
+                "error": problem if active else None,
+                "processed_at": received.received_at if active else None,
+                **_described(received.reading),
+            },
+        )
+        .scalar()
+    )
+    if number is None:
+        accepted = _repeat(session, integration, received)
+    else:
+        if active and not problem:
+            occasion = Occasion(number, received.channel, received.received_at, received.is_test, first=True)
+            problem = _try_to_record(session, integration, occasion, received.reading)
+            if problem:
+                state = EventState.FAILED
+                session.execute(
+                    update(WebhookEvent).where(WebhookEvent.id == number).values(state=state, error=problem)
+                )
+        accepted = Accepted(number, state, repeat=False)
+    metrics.webhooks.labels(integration.vendor, "repeat" if accepted.repeat else accepted.state).inc()
+    return accepted
 
 
 def process(session: Session, integration: Integration, event: WebhookEvent) -> None:
-    """Read a stored event and record what it says, or leave it ``failed`` with its error.
+    """Read a stored event again and record what it says, or leave it ``failed`` with its error.
 
     Works in a savepoint: a failure takes back everything but the event itself. Doing it again changes nothing.
     """
-    try:
-        for attempt in (1, 2):
-            try:
-                with session.begin_nested():
-                    _record(session, integration, event)
-                break
-            except IntegrityError:
-                # Another process created the same conversation at this moment; the second look finds it.
-                if attempt == 2:
-                    raise
-        event.error = None
-    except OperationalError:
-        raise
-    except Exception as error:
-        event.state = EventState.FAILED
-        event.error = redact(f"{type(error).__name__}: {error}")[:2000]
-        log.exception("event_failed", event_id=event.id, integration=integration.id, vendor=integration.vendor)
-    event.processed_at = utc_now()
+    reading, problem = _parse(integration, event.body, event.content_type, event.received_at)
+    if not problem:
+        occasion = Occasion(event.id, event.channel, event.received_at, event.is_test, event.processed_at is None)
+        problem = _try_to_record(session, integration, occasion, reading)
+    for name, value in _described(reading).items():
+        setattr(event, name, value)
+    event.state, event.error, event.processed_at = _state(reading, problem), problem, utc_now()
 
 
 def normalise_channel(channel: str | None) -> str | None:
@@ -114,189 +164,67 @@ def normalise_channel(channel: str | None) -> str | None:
     return CHANNEL_WORDS.get(word, word) or None
 
 
-def _store(
-    session: Session,
-    integration: Integration,
-    body: bytes,
-    content_type: str | None,
-    channel: str | None,
-    received_at: datetime,
-    is_test: bool,
-) -> tuple[WebhookEvent, bool]:
-    """The event of these bytes, and whether it is a new one. Two parallel deliveries agree on one row."""
-    digest = hashlib.sha256((channel or "").encode() + b"\0" + body).hexdigest()
-    insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert
-    event = session.scalar(
-        insert(WebhookEvent)
-        .values(
-            account_id=integration.account_id,
-            integration_id=integration.id,
-            received_at=received_at,
-            channel=channel,
-            content_type=content_type[:200].replace("\0", "") if content_type else None,
-            body=body,
-            digest=digest,
-            is_test=is_test,
-        )
-        .on_conflict_do_nothing(index_elements=["integration_id", "digest"])
-        .returning(WebhookEvent)
-    )
-    if event is not None:
-        return event, True
-    found = session.scalars(
+def _parse(
+    integration: Integration, body: bytes, content_type: str | None, received_at: datetime
+) -> tuple[Reading, str | None]:
+    """What the vendor's parser makes of it, and the error if the parser has a fault of its own."""
+    request = VendorRequest(body, content_type, received_at, integration.account.region, integration.options or {})
+    try:
+        return registry()[integration.vendor].read(request), None
+    except Exception as error:
+        log.exception("event_unreadable", integration=integration.id, vendor=integration.vendor)
+        return Reading(None, understood=False), _told(error)
+
+
+def _described(reading: Reading) -> dict[str, str | None]:
+    """The columns by which a person finds an event again."""
+    return {
+        "event_name": reading.event_name[:LONGEST_NAME] if reading.event_name else None,
+        "reference": reading.reference[:LONGEST_NAME] if reading.reference else None,
+        "note": reading.note,
+    }
+
+
+def _state(reading: Reading, problem: str | None) -> EventState:
+    if problem:
+        return EventState.FAILED
+    return EventState.DONE if reading.conversations or reading.client_updates else EventState.IGNORED
+
+
+def _told(error: Exception) -> str:
+    """An error as the page shows it: without personal data."""
+    return redact(f"{type(error).__name__}: {error}")[:2000].replace("\0", "")
+
+
+def _repeat(session: Session, integration: Integration, received: Received) -> Accepted:
+    """The same bytes came before: count it, and try again what failed then."""
+    event = session.scalars(
         select(WebhookEvent)
-        .where(WebhookEvent.integration_id == integration.id, WebhookEvent.digest == digest)
+        .where(WebhookEvent.integration_id == integration.id, WebhookEvent.digest == received.digest)
         .with_for_update()
     ).one()
-    return found, False
-
-
-def _count_repeat(session: Session, event: WebhookEvent, received_at: datetime) -> None:
     event.repeats += 1
-    event.last_repeat_at = received_at
+    event.last_repeat_at = received.received_at
+    if integration.active and event.state in (EventState.STORED, EventState.FAILED):
+        process(session, integration, event)
+    return Accepted(event.id, EventState(event.state), repeat=True)
 
 
-def _record(session: Session, integration: Integration, event: WebhookEvent) -> None:
-    reading = registry()[integration.vendor].read(
-        VendorRequest(
-            body=event.body,
-            content_type=event.content_type,
-            received_at=event.received_at,
-            region=integration.account.region,
-            options=integration.options or {},
-        )
-    )
-    event.event_name = reading.event_name[:LONGEST_NAME] if reading.event_name else None
-    event.reference = reading.reference[:LONGEST_NAME] if reading.reference else None
-    event.note = reading.note
-    widget = _see_widget(session, integration, event, reading.widget)
-    for update_told in reading.client_updates:
-        _record_client(session, integration, event, update_told)
-    for conversation in reading.conversations:
-        channel = event.channel or (widget.channel if widget else None)
-        _record_conversation(session, integration, event, conversation, channel)
-    event.state = EventState.DONE if reading.conversations or reading.client_updates else EventState.IGNORED
-    session.flush()
-
-
-def _see_widget(
-    session: Session, integration: Integration, event: WebhookEvent, widget_id: str | None
-) -> Widget | None:
-    """Count the vendor's channel id, so that the page can offer it to be labelled."""
-    if not widget_id:
-        return None
-    found = session.scalar(
-        select(Widget).where(Widget.integration_id == integration.id, Widget.widget == widget_id).with_for_update()
-    )
-    if found is None:
-        found = Widget(integration_id=integration.id, widget=widget_id, seen=0)
-        session.add(found)
-    if event.processed_at is None:
-        found.seen += 1
-    if found.last_seen_at is None or found.last_seen_at < event.received_at:
-        found.last_seen_at = event.received_at
-    return found
-
-
-def _record_client(session: Session, integration: Integration, event: WebhookEvent, told: ClientUpdate) -> None:
-    """Keep what is said of a person, and write it into their conversations that lack it."""
-    client = _client(session, integration, told.client, event.received_at)
-    update_client(client, told.contact, told.token, event.received_at)
-    conversations = session.scalars(
-        select(Communication)
-        .where(Communication.integration_id == integration.id, Communication.client == told.client)
-        .order_by(Communication.id.desc())
-        .limit(ENRICHED_CONVERSATIONS)
-        .with_for_update()
-    )
-    for communication in conversations:
-        changed = fill_contact(communication, told.contact)
-        if told.token and fill_token(communication, told.token):
-            attribute(session, integration, communication)
-            changed = True
-        if changed:
-            _finish(session, integration, event, communication)
-
-
-def _record_conversation(
-    session: Session, integration: Integration, event: WebhookEvent, told: Conversation, channel: str | None
-) -> None:
-    """Create or enrich the communication of a conversation, and attribute it anew if its clues have changed."""
-    client = None
-    if told.clues.client:
-        client = _client(session, integration, told.clues.client, event.received_at)
-    communication = session.scalar(
-        select(Communication)
-        .where(
-            Communication.integration_id == integration.id,
-            Communication.type == str(told.type),
-            Communication.vendor_id == told.vendor_id,
-        )
-        .with_for_update()
-    )
-    is_new = communication is None
-    if communication is None:
-        communication = Communication(
-            account_id=integration.account_id,
-            integration_id=integration.id,
-            type=str(told.type),
-            vendor_id=told.vendor_id,
-            is_test=event.is_test,
-        )
-    before = None if is_new else _what_decides(communication)
-    enrich(communication, told, event.received_at)
-    communication.channel = channel or communication.channel or _channel_of_page(communication.clues)
-    if client:
-        fill_contact(communication, Contact(client.name, client.phone, client.phone_raw, client.email))
-        if client.token:
-            fill_token(communication, SessionToken(**client.token))
-    employee = cabinet_of(integration.account).employee_by_email(session, integration.account, told.operators)
-    communication.employee_id = employee or communication.employee_id or integration.employee_id
-    if is_new or before != _what_decides(communication):
-        attribute(session, integration, communication)
-    session.add(communication)
-    _finish(session, integration, event, communication)
-
-
-def _client(session: Session, integration: Integration, number: str, at: datetime) -> VendorClient:
-    found = session.scalar(
-        select(VendorClient)
-        .where(VendorClient.integration_id == integration.id, VendorClient.client == number)
-        .with_for_update()
-    )
-    if found is None:
-        found = VendorClient(
-            account_id=integration.account_id, integration_id=integration.id, client=number, updated_at=at
-        )
-        session.add(found)
-    return found
-
-
-def _channel_of_page(clues: dict[str, str]) -> str | None:
-    """A page's address is told for the site's own widget only (J-04), so a chat that has one came from the site."""
-    return "site" if clues.get("page_url") else None
-
-
-def _what_decides(communication: Communication) -> tuple[object, ...]:
-    """Everything the rules look at."""
-    return (
-        communication.started_at,
-        communication.channel,
-        communication.client,
-        communication.clues,
-        communication.utm,
-        communication.contact_phone,
-        communication.contact_email,
-    )
-
-
-def _finish(session: Session, integration: Integration, event: WebhookEvent, communication: Communication) -> None:
-    communication.updated_at = utc_now()
-    session.flush()
-    insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert
-    session.execute(
-        insert(event_communication)
-        .values(event_id=event.id, communication_id=communication.id)
-        .on_conflict_do_nothing()
-    )
-    cabinet_of(integration.account).record(session, communication)
+def _try_to_record(session: Session, integration: Integration, occasion: Occasion, reading: Reading) -> str | None:
+    """Record what was read, in a savepoint; the error in words if that fails."""
+    try:
+        for last_attempt in (False, True):
+            try:
+                with session.begin_nested():
+                    record(session, integration, occasion, reading)
+                return None
+            except IntegrityError:
+                # Another process created the same conversation at this moment; the second look finds it.
+                if last_attempt:
+                    raise
+    except OperationalError:
+        raise
+    except Exception as error:
+        log.exception("event_failed", event_id=occasion.id, integration=integration.id, vendor=integration.vendor)
+        return _told(error)
+    return None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import phonenumbers
 from flask_babel import format_datetime, ngettext
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -122,6 +123,16 @@ def _short(value: Any) -> str:
     return text if len(text) <= 200 else text[:199] + "…"
 
 
+def phone_number(phone: str | None) -> str:
+    """An E.164 number as people write it: +7 916 123-45-67."""
+    if not phone:
+        return ""
+    try:
+        return phonenumbers.format_number(phonenumbers.parse(phone), phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+    except phonenumbers.NumberParseException:
+        return phone
+
+
 @dataclass(frozen=True)
 class Sentence:
     """One line of the trail. ``state``: answered (it decided), passed (it had nothing), problem (mend something)."""
@@ -142,6 +153,9 @@ class Names:
         if number is None:
             return "—"
         return self._known.get(kind, {}).get(number) or _("№ %(number)s (удалено)", number=number)
+
+
+Writer = Callable[[Mapping[str, Any], Names], str]
 
 
 def trail(steps: Iterable[Mapping[str, Any]], names: Names) -> list[Sentence]:
@@ -270,13 +284,20 @@ def _channel_answered(facts: Mapping[str, Any], names: Names) -> str:
     )
 
 
+def _default_answered(facts: Mapping[str, Any], names: Names) -> str:
+    return _("По умолчанию: %(target)s.", target=_target(facts, names))
+
+
+def _adds_nothing(write: Writer) -> Writer:
+    """What the rule would have given, and why it did not."""
+    return lambda facts, names: write(facts, names) + " " + _("Источник уже известен из сессии, он и остаётся.")
+
+
 def _channel_absent(facts: Mapping[str, Any], names: Names) -> str:
     if facts.get("widget"):
         return _("Канал неизвестен: виджет %(widget)s ещё не подписан.", widget=facts["widget"])
     return _("Канал неизвестен: его нет ни в адресе вебхука, ни в самом чате.")
 
-
-Writer = Callable[[Mapping[str, Any], Names], str]
 
 _WORDS: dict[tuple[str, str], Writer] = {
     ("visit", "answered"): _found,
@@ -298,14 +319,17 @@ _WORDS: dict[tuple[str, str], Writer] = {
         else _("Нет ни телефона, ни почты, чтобы искать прошлые сессии.")
     ),
     ("utm", "answered"): _utm_answered,
+    ("utm", "adds_nothing"): _adds_nothing(_utm_answered),
     ("utm", "absent"): lambda facts, names: _("UTM-меток в чате нет."),
     ("utm", "no_match"): _utm_unmatched,
     ("channel", "answered"): _channel_answered,
+    ("channel", "adds_nothing"): _adds_nothing(_channel_answered),
     ("channel", "absent"): _channel_absent,
     ("channel", "unmapped"): lambda facts, names: _(
         "Канал %(channel)s в таблице мессенджеров не задан.", channel=channel_name(facts["channel"])
     ),
-    ("default", "answered"): lambda facts, names: _("По умолчанию: %(target)s.", target=_target(facts, names)),
+    ("default", "answered"): _default_answered,
+    ("default", "adds_nothing"): _adds_nothing(_default_answered),
     ("default", "not_set"): lambda facts, names: _("Кампания или источник по умолчанию не заданы."),
     ("visits", "no_campaign"): _no_campaign,
     ("visits", "later"): lambda facts, names: _(

@@ -269,13 +269,13 @@ def test_a_failure_of_ours_keeps_the_event_and_answers_ok_and_a_replay_repairs_i
     server, session, integration, monkeypatch
 ):
     """B3, DESIGN §4.3: the savepoint takes back everything but the event."""
-    from webapp import intake
+    from webapp import recording
 
     def broken(*_args: object) -> None:
         raise ValueError("call +79161234567 back")
 
     with monkeypatch.context() as broken_rules:
-        broken_rules.setattr(intake, "attribute", broken)
+        broken_rules.setattr(recording, "attribute", broken)
         assert requests.post(server + integration.hook_path(), json=finished(), timeout=5).text == OK
     [event] = events(session)
     assert event.state == EventState.FAILED

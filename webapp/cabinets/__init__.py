@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sqlalchemy.orm import Session
 
-from webapp.models import Account, CabinetKind, Communication
+from webapp.models import Account, CabinetKind
 from webapp.resolution import Catalogue
 
 
@@ -30,15 +30,15 @@ class Cabinet(Protocol):
         """The rules of the account's campaigns and sources that are not archived."""
         ...
 
-    def employee_by_email(self, session: Session, account: Account, emails: Sequence[str]) -> int | None:
-        """The first of these operators who is an employee, by e-mail; None when none is."""
+    def employees(self, session: Session, account: Account) -> Mapping[str, int]:
+        """The account's employees that are not archived, by folded e-mail."""
         ...
 
     def needs(self, account: Account) -> Sequence[Need]:
         """What the integration page says is needed on the cabinet's side (J9)."""
         ...
 
-    def record(self, session: Session, communication: Communication) -> None:
+    def record(self, session: Session, communication_id: int) -> None:
         """A communication was created or enriched: do what the cabinet wants, in the caller's transaction."""
         ...
 

@@ -60,7 +60,7 @@ def export(slug: str | None, secrets: bool) -> None:
     with reading_only():
         session = db.session()
         document = config_export.export(session, account_id=account_id(session, slug), secrets=secrets)
-        click.get_binary_stream("stdout").write(config_yaml.write(document).encode())
+    click.echo(config_yaml.write(document).encode(), nl=False)
 
 
 def _lines(account: config_apply.Changes) -> list[str]:

@@ -106,14 +106,11 @@ class _Applier:
 
     def run(self, subject: str) -> Changes:
         account = self._apply_account()
-        before = len(self._changes.fields)
         for name in DIRECTORY:
             for placed in self._part.lists[name]:
                 self._entry(account, name, placed.entry, placed.rules)
             # What comes next refers to what was just made.
             self._session.flush()
-        if len(self._changes.fields) > before:
-            account.directory_version += 1
         for part in self._part.integrations:
             self._integration(account, part)
         self._session.flush()
@@ -140,7 +137,7 @@ class _Applier:
 
     def _entry(self, account: Account, name: str, entry: Any, rules: list[Any] | None) -> None:
         """A site, campaign, source or employee."""
-        row, label = self._rows[name].get(entry.key), f"{name}.{entry.key}"
+        row, label, before = self._rows[name].get(entry.key), f"{name}.{entry.key}", len(self._changes.fields)
         values = entry.given(*FIELDS[name])
         if row is None:
             if name == "sites":
@@ -159,8 +156,10 @@ class _Applier:
                 self._changes.set(row, "rules", rules, f"{label}.rules")
         if name == "campaigns" and "site" in entry.model_fields_set:
             self._refer(row, "site", entry.site, f"{label}.site")
-        row.refresh_search_text()
-        row.search_text = row.search_text[: type(row).search_text.type.length]
+        if len(self._changes.fields) > before:
+            row.refresh_search_text()
+            # Folding may make a text longer: a long name's tail is not worth an error.
+            row.search_text = row.search_text[: type(row).search_text.type.length]
 
     def _integration(self, account: Account, part: IntegrationPart) -> None:
         entry = part.entry
@@ -241,13 +240,13 @@ class _Applier:
 
     def _point(self, row: Target, entry: TargetEntry | None, label: str) -> None:
         """Set a target as a whole; without an entry it points nowhere."""
-        before = _target(row)
-        if entry is None:
-            row.point_to(TargetKind.CAMPAIGN, None, None, None)
-        else:
-            row.point_to(entry.kind, *(self._id(one, getattr(entry, one)) for one in ("campaign", "source", "site")))
-        if _target(row) != before:
-            self._changes.fields[label] = [self._named(before), self._named(_target(row))]
+        before, wanted = _target(row), (str(TargetKind.CAMPAIGN), None, None, None)
+        if entry is not None:
+            numbers = (self._id(one, getattr(entry, one)) for one in ("campaign", "source", "site"))
+            wanted = (str(entry.kind), *numbers)
+        if wanted != before:
+            row.point_to(*wanted)
+            self._changes.fields[label] = [self._named(before), self._named(wanted)]
 
     def _refer(self, row: Any, one: str, key: str | None, label: str) -> None:
         """Let the row refer to the entry of this key."""

@@ -168,15 +168,15 @@ def _import(
             if counts["refused"] <= MOST_LISTED:
                 click.echo(f"line {delivery.line}: {delivery.problem}", err=True)
             continue
-        event = accept(
+        accepted = accept(
             session,
             integration,
             delivery.body,
             channel=delivery.channel or channel,
             received_at=delivery.received_at,
         )
-        counts["known" if event.repeats else "new"] += 1
-        counts["failed"] += event.state == EventState.FAILED
+        counts["known" if accepted.repeat else "new"] += 1
+        counts["failed"] += accepted.state == EventState.FAILED
         if place % IMPORT_BATCH == 0:
             session.commit()
     session.commit()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-import click
 from sqlalchemy import Row, Select
 from sqlalchemy.orm import Session
 
@@ -22,7 +22,7 @@ def iso(moment: datetime | None) -> str | None:
 
 def write_lines(lines: Iterable[Mapping[str, Any]]) -> None:
     """Each mapping as one line of JSON, UTF-8 whatever the terminal's own encoding."""
-    out = click.get_binary_stream("stdout")
+    out = sys.stdout.buffer
     for line in lines:
         # JSON allows halves of characters, UTF-8 does not: what a vendor made of an emoji must not end the export.
         text = json.dumps(line, ensure_ascii=False)

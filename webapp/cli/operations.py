@@ -62,6 +62,7 @@ def welcome_link() -> None:
     invitation, token = Invitation.make(None, None, Role.OWNER)
     session.add(invitation)
     session.commit()
+    click.echo("There is no user yet. This link makes the first one, once:")
     click.echo(outside_url(f"/welcome/{token}"))
 
 

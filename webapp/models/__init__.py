@@ -7,6 +7,7 @@ from .communication import Communication
 from .directory import KINDS, Campaign, Employee, Site, Source, fold
 from .event import EventState, WebhookEvent, event_communication
 from .integration import ChannelMapping, Integration, Target, TargetKind, Widget, hash_secret
+from .revisions import count_changes
 from .visit import VendorClient, Visit
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "WebhookEvent",
     "Widget",
     "WorkerBeat",
+    "count_changes",
     "event_communication",
     "fold",
     "hash_secret",

@@ -41,7 +41,7 @@ class Account(Numbered, Base):
     """A tenant. Everything else belongs to exactly one.
 
     ``region`` is the default for phone numbers (ISO 3166). ``contact_window_days`` switches the rule "contact" on.
-    ``directory_version`` grows with every change of campaigns and sources, so that rules read once can be kept.
+    ``revision`` grows with every change of the account and its directory, so that rules read once can be kept.
     The retention settings are days; None keeps for ever.
     """
 
@@ -57,7 +57,7 @@ class Account(Numbered, Base):
     contact_window_days: Mapped[int | None]
     event_retention_days: Mapped[int | None] = mapped_column(default=365)
     communication_retention_days: Mapped[int | None]
-    directory_version: Mapped[int] = mapped_column(default=0)
+    revision: Mapped[int] = mapped_column(default=0)
 
     memberships: Mapped[list[Membership]] = relationship(back_populates="account", cascade="all, delete-orphan")
 

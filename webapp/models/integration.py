@@ -79,7 +79,7 @@ class Integration(Numbered, Target, Base):
     """One connection. ``kind``, ``campaign``, ``source`` and ``site`` are its default (DESIGN: fallback).
 
     ``fill_without_campaign``: chats whose visit matched no campaign go on to the later rules. ``options`` are the
-    vendor's own settings. ``saved_at`` is the first «Сохранить».
+    vendor's own settings. ``saved_at`` is the first «Сохранить». ``revision`` grows with every change, the mapping's too.
     """
 
     __tablename__ = "integration"
@@ -91,7 +91,7 @@ class Integration(Numbered, Target, Base):
     name: Mapped[str] = mapped_column(String(200))
     public_id: Mapped[str] = mapped_column(String(32), unique=True, default=lambda: secrets.token_urlsafe(9))
     active: Mapped[bool] = mapped_column(default=False)
-    webhook_secret: Mapped[str] = mapped_column(Encrypted)
+    webhook_secret: Mapped[str] = mapped_column(Encrypted, deferred=True)
     webhook_secret_hash: Mapped[str] = mapped_column(String(64), unique=True)
     previous_secret_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
     previous_secret_until: Mapped[datetime | None]
@@ -99,6 +99,7 @@ class Integration(Numbered, Target, Base):
     fill_without_campaign: Mapped[bool] = mapped_column(default=False)
     options: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     saved_at: Mapped[datetime | None]
+    revision: Mapped[int] = mapped_column(default=0)
     archived_at: Mapped[datetime | None]
 
     account: Mapped[Account] = relationship()

@@ -40,8 +40,10 @@ def resolve(question: Question, sightings: Sightings, policy: Policy) -> Attribu
         if finding and finding.visit is not None and finding.campaign is None and policy.fill_without_campaign:
             kept_rule, kept = step.rule, finding
             step, finding = Step(step.rule, Outcome.NO_CAMPAIGN, step.facts), None
+        if finding and not _adds(finding, kept):
+            step, finding = Step(step.rule, Outcome.ADDS_NOTHING, step.facts), None
         trail.append(step)
-        if finding and _adds(finding, kept):
+        if finding:
             return _attribution(step.rule, finding, kept, trail)
     return _attribution(kept_rule, kept, Finding(), trail)
 

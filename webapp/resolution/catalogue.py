@@ -24,9 +24,10 @@ class Condition:
     value: str
 
     def holds(self, marks: Mapping[str, str]) -> bool:
-        """True when the folded marks satisfy it. A mark that is absent satisfies nothing."""
+        """True when the folded marks satisfy it. A mark that is absent or blank satisfies nothing, nor does a blank
+        ``value`` accept anything."""
         value = marks.get(self.mark)
-        if value is None:
+        if not value or not self.value:
             return False
         return value == self.value if self.operator is Operator.EQUALS else self.value in value
 

@@ -11,6 +11,8 @@ from .values import Outcome, Policy, Question, Rule, Sightings, Step, Target, Vi
 #: A cabinet takes no older session (contracts/dataapi.md).
 OLDEST_VISIT = timedelta(days=180)
 
+DAY = timedelta(days=1)
+
 #: Vendors tell whole seconds and their clocks are not ours: so much may a visit begin "after" its chat.
 CLOCK_TOLERANCE = timedelta(seconds=60)
 
@@ -54,7 +56,8 @@ def contact(question: Question, sightings: Sightings, policy: Policy) -> Answer:
         return Step(Rule.CONTACT, Outcome.OFF), None
     if not question.has_contact or sightings.contact is None:
         return Step(Rule.CONTACT, Outcome.ABSENT, {"contact": question.has_contact}), None
-    return _seen(Rule.CONTACT, question, sightings.contact, timedelta(days=policy.contact_window_days))
+    window = timedelta(days=policy.contact_window_days)
+    return _seen(Rule.CONTACT, question, sightings.contact, min(window, OLDEST_VISIT))
 
 
 def utm(question: Question, sightings: Sightings, policy: Policy) -> Answer:
@@ -115,7 +118,8 @@ def _seen(rule: Rule, question: Question, found: VisitFacts, oldest: timedelta) 
     if age < -CLOCK_TOLERANCE:
         return Step(rule, Outcome.LATER, facts), None
     if age > oldest:
-        return Step(rule, Outcome.TOO_OLD, facts | {"days": age.days, "limit": oldest.days}), None
+        # Begun days count: a visit that is a second too old is not said to be as old as it may be.
+        return Step(rule, Outcome.TOO_OLD, facts | {"days": -(-age // DAY), "limit": oldest.days}), None
     return Step(rule, Outcome.ANSWERED, facts), Finding(found.campaign, found.source, found.site, found.id)
 
 

@@ -31,6 +31,8 @@ class Outcome(StrEnum):
     ANSWERED = "answered"
     #: The visit is good, but matched no campaign, and the switch sends such chats on.
     NO_CAMPAIGN = "no_campaign"
+    #: The rule has a source only, and the visit that is kept has one already (J13).
+    ADDS_NOTHING = "adds_nothing"
     #: There was nothing to look at.
     ABSENT = "absent"
     #: A token is there, but it is not one of ours or of a shape we may read.

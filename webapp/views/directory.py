@@ -237,7 +237,6 @@ def _state(kind: str, entry: Any) -> dict[str, Any]:
 
 
 def _changed(action: str, kind: str, subject: str, changes: dict[str, Any]) -> None:
-    g.account.directory_version += 1
     audit.record(
         db.session, g.account.id, user=current_user, action=action, subject=f"{kind}: {subject}"[:255], changes=changes
     )

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import secrets
+from typing import Any
+from weakref import WeakKeyDictionary
 
 from flask import Blueprint, Response, abort, current_app, request
 from itsdangerous import BadSignature, URLSafeTimedSerializer
-from sqlalchemy import or_, select
+from sqlalchemy import Engine, bindparam, select
 from sqlalchemy.orm import joinedload
 
-from webapp.database import begin_as_reader
+from webapp.database import begin_as_reader, writing_turn
 from webapp.extensions import csrf, db
-from webapp.intake import accept
-from webapp.models import Integration, hash_secret, utc_now
+from webapp.intake import read, store
+from webapp.models import Account, Integration, hash_secret, utc_now
 from webapp.vendors import registry
 
 from .access import public
@@ -22,6 +23,21 @@ csrf.exempt(blueprint)
 
 #: No vendor's webhook comes near it; more is refused without being read.
 LARGEST_BODY_BYTES = 1024 * 1024
+
+#: How many integrations a process keeps ready.
+KEPT_INTEGRATIONS = 1024
+
+_REVISION = (
+    select(Integration.__table__.c.revision, Account.__table__.c.revision)
+    .join_from(Integration.__table__, Account.__table__)
+    .where(Integration.__table__.c.webhook_secret_hash == bindparam("digest"))
+)
+_BY_SECRET = (
+    select(Integration)
+    .options(joinedload(Integration.account))
+    .where(Integration.webhook_secret_hash == bindparam("digest"))
+)
+_kept: WeakKeyDictionary[Engine, dict[str, tuple[Any, Integration | None]]] = WeakKeyDictionary()
 
 #: The header by which our own test chat makes itself known, and how long its signature holds.
 TEST_HEADER = "X-Leadtrail-Test"
@@ -40,19 +56,18 @@ def receive(vendor: str, secret: str, channel: str | None) -> Response:
     body = request.stream.read(LARGEST_BODY_BYTES + 1)
     if len(body) > LARGEST_BODY_BYTES:
         return _too_large()
-    begin_as_reader(False)
+    begin_as_reader(True)
     integration = _integration(vendor, secret)
     if integration is None:
         abort(404)
-    accept(
-        db.session(),
-        integration,
-        body,
-        content_type=request.headers.get("Content-Type"),
-        channel=channel,
-        is_test=_is_test(integration),
-    )
-    db.session.commit()
+    # What was read stays with us; the transaction that writes begins only when all that can be done before it is done.
+    db.session.close()
+    content_type = request.headers.get("Content-Type")
+    received = read(integration, body, content_type=content_type, channel=channel, is_test=_is_test(integration))
+    begin_as_reader(False)
+    with writing_turn(db.engine):
+        store(db.session(), integration, received)
+        db.session.commit()
     answer = registry()[vendor].answer()
     return Response(answer.body, status=answer.status, content_type=answer.content_type)
 
@@ -77,22 +92,32 @@ def _is_test(integration: Integration) -> bool:
 
 
 def _integration(vendor: str, secret: str) -> Integration | None:
-    """The integration of this secret; after a rotation the old secret is heard until its grace ends."""
+    """The integration of this secret; after a rotation the old secret is heard until its grace ends.
+
+    Each process keeps those it has read and asks only whether they have changed: most webhooks come to few of them.
+    """
     digest = hash_secret(secret)
-    found = db.session.scalar(
+    revision = db.session.connection().execute(_REVISION, {"digest": digest}).first()
+    if revision is None:
+        found = _by_previous_secret(digest)
+    else:
+        kept, found = _kept.setdefault(db.engine, {}).get(digest, (None, None))
+        if kept != revision:
+            found = db.session.scalar(_BY_SECRET, {"digest": digest})
+            if len(_kept[db.engine]) >= KEPT_INTEGRATIONS:
+                _kept[db.engine].clear()
+            _kept[db.engine][digest] = revision, found
+    if found is None or found.vendor != vendor or found.archived_at is not None:
+        return None
+    return found
+
+
+def _by_previous_secret(digest: str) -> Integration | None:
+    return db.session.scalar(
         select(Integration)
         .options(joinedload(Integration.account))
-        .where(
-            or_(Integration.webhook_secret_hash == digest, Integration.previous_secret_hash == digest),
-            Integration.vendor == vendor,
-            Integration.archived_at.is_(None),
-        )
+        .where(Integration.previous_secret_hash == digest, Integration.previous_secret_until > utc_now())
     )
-    if found is None:
-        return None
-    if secrets.compare_digest(found.webhook_secret_hash, digest):
-        return found
-    return found if found.previous_secret_until and found.previous_secret_until > utc_now() else None
 
 
 def _too_large() -> Response:

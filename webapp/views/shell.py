@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from webapp.extensions import db
 from webapp.models import Account, EventState, Integration, Membership, Role, WebhookEvent
-from webapp.wording import audit_action, audit_change, channel_name, detail_name, rule_name, type_name
+from webapp.wording import audit_action, audit_change, channel_name, detail_name, phone_number, rule_name, type_name
 
 from . import locale
 from .addresses import public_url
@@ -29,6 +29,7 @@ def init_app(app: Flask) -> None:
     app.add_template_filter(channel_name)
     app.add_template_filter(rule_name)
     app.add_template_filter(type_name)
+    app.add_template_filter(phone_number)
     app.add_template_filter(detail_name)
     app.add_template_filter(audit_action)
     app.add_template_filter(audit_change)

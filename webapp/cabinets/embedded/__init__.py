@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from webapp.cabinets import Need
-from webapp.models import Account, Campaign, Communication, Employee, Source
+from webapp.models import Account, Campaign, Employee, Source
 from webapp.resolution import Catalogue, Condition, Entry, Operator
 
 
@@ -22,27 +22,20 @@ class EmbeddedCabinet:
         """See Cabinet.catalogue."""
         return Catalogue(_entries(session, account, Campaign), _entries(session, account, Source))
 
-    def employee_by_email(self, session: Session, account: Account, emails: Sequence[str]) -> int | None:
-        """See Cabinet.employee_by_email."""
-        folded = [email.casefold() for email in emails]
-        if not folded:
-            return None
-        found = dict(
-            session.execute(
-                select(func.lower(Employee.email), Employee.id).where(
-                    Employee.account_id == account.id,
-                    Employee.archived_at.is_(None),
-                    func.lower(Employee.email).in_(folded),
-                )
-            ).all()
+    def employees(self, session: Session, account: Account) -> Mapping[str, int]:
+        """See Cabinet.employees."""
+        rows = session.execute(
+            select(Employee.email, Employee.id)
+            .where(Employee.account_id == account.id, Employee.archived_at.is_(None), Employee.email.is_not(None))
+            .order_by(Employee.id.desc())
         )
-        return next((found[email] for email in folded if email in found), None)
+        return {email.casefold(): number for email, number in rows}
 
     def needs(self, account: Account) -> Sequence[Need]:
         """See Cabinet.needs."""
         return (Need("present", _l("Загрузка чатов из внешней системы — встроена в этот кабинет, подключать нечего")),)
 
-    def record(self, session: Session, communication: Communication) -> None:
+    def record(self, session: Session, communication_id: int) -> None:
         """The row itself is the record: nothing goes anywhere else."""
 
 

@@ -1,0 +1,87 @@
+"""Rules of campaigns and sources, as written and as stored."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from webapp.cabinets.embedded.rules import MARKS, RulesMistake, rules_from_config, rules_to_config
+
+
+def equals(mark: str, value: str) -> dict[str, str]:
+    return {"mark": mark, "op": "equals", "value": value}
+
+
+def contains(mark: str, value: str) -> dict[str, str]:
+    return {"mark": mark, "op": "contains", "value": value}
+
+
+@pytest.mark.parametrize(
+    ("written", "stored"),
+    [
+        (None, []),
+        ([], []),
+        ([{"utm_source": "yandex"}], [[equals("utm_source", "yandex")]]),
+        (
+            [{"utm_source": "yandex", "utm_medium": "cpc"}, {"utm_source": "ya"}],
+            [[equals("utm_source", "yandex"), equals("utm_medium", "cpc")], [equals("utm_source", "ya")]],
+        ),
+        ([{"utm_campaign": {"contains": "шторы"}}], [[contains("utm_campaign", "шторы")]]),
+        ([{"utm_campaign": {"equals": "шторы"}}], [[equals("utm_campaign", "шторы")]]),
+        (
+            [{"utm_campaign": [{"contains": "a"}, {"contains": "b"}, "c"]}],
+            [[contains("utm_campaign", "a"), contains("utm_campaign", "b"), equals("utm_campaign", "c")]],
+        ),
+        ([{"utm_term": 42}], [[equals("utm_term", "42")]]),
+    ],
+)
+def test_each_spelling_is_stored_as_conditions(written, stored):
+    assert rules_from_config(written) == stored
+
+
+@pytest.mark.parametrize(
+    ("written", "path"),
+    [
+        ({"utm_source": "x"}, ()),
+        (["utm_source"], (0,)),
+        ([{}], (0,)),
+        ([{"source": "x"}], (0, "source")),
+        ([{"utm_source": ""}], (0, "utm_source")),
+        ([{"utm_source": " "}], (0, "utm_source")),
+        ([{"utm_source": None}], (0, "utm_source")),
+        ([{"utm_source": True}], (0, "utm_source")),
+        ([{"utm_source": []}], (0, "utm_source")),
+        ([{"utm_source": ["a", [1]]}], (0, "utm_source", 1)),
+        ([{"utm_source": {"like": "x"}}], (0, "utm_source")),
+        ([{"utm_source": {"equals": "x", "contains": "y"}}], (0, "utm_source")),
+        ([{"utm_source": {"contains": {}}}], (0, "utm_source", "contains")),
+        ([{"utm_source": "x" * 256}], (0, "utm_source")),
+        ([{"utm_source": "a\nb"}], (0, "utm_source")),
+    ],
+)
+def test_what_cannot_be_used_is_named_by_its_path(written, path):
+    with pytest.raises(RulesMistake) as refused:
+        rules_from_config(written)
+    assert [place for place, _text in refused.value.mistakes] == [path]
+
+
+def test_all_mistakes_are_told_at_once():
+    with pytest.raises(RulesMistake) as refused:
+        rules_from_config([{"a": "b"}, {"utm_source": ""}, {}])
+    assert len(refused.value.mistakes) == 3
+
+
+TEXT = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=20).filter(str.strip)
+CONDITIONS = st.lists(
+    st.builds(equals, st.sampled_from(MARKS), TEXT) | st.builds(contains, st.sampled_from(MARKS), TEXT), min_size=1
+)
+
+
+@given(st.lists(CONDITIONS))
+def test_writing_loses_no_condition(stored):
+    """Only the order of conditions on different marks may change, and it means nothing."""
+    again = rules_from_config(rules_to_config(stored))
+    by_name = [sorted(rule, key=lambda one: (one["mark"], one["op"], one["value"])) for rule in stored]
+    assert [sorted(rule, key=lambda one: (one["mark"], one["op"], one["value"])) for rule in again] == by_name
+    assert rules_to_config(again) == rules_to_config(stored)

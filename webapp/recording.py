@@ -1,0 +1,216 @@
+"""Writes what a vendor's event says into communications and people, in the transaction of the event."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, insert, select, text
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.orm import Session
+
+from webapp.attribution import attribute, employee_by_email, find_client
+from webapp.cabinets import cabinet_of
+from webapp.conversation import ClientUpdate, Conversation, Reading
+from webapp.enrichment import enrich, fill_contact, fill_token, update_client
+from webapp.models import Communication, Integration, VendorClient, Widget, event_communication, utc_now
+
+#: How many of a person's conversations a late contact card is written into, the latest first.
+ENRICHED_CONVERSATIONS = 20
+
+#: Longest id of a vendor's channel that is kept.
+LONGEST_WIDGET = 100
+
+#: Both databases know "insert or leave alone", each by its own name. Statements of the common way are built once.
+INSERTS = {"sqlite": sqlite_insert, "postgresql": postgresql_insert}
+
+_communications = Communication.__table__
+_widgets = Widget.__table__
+
+_LINK = {dialect: build(event_communication).on_conflict_do_nothing() for dialect, build in INSERTS.items()}
+_SEE_WIDGET = {
+    dialect: (statement := build(_widgets))
+    .on_conflict_do_update(
+        index_elements=["integration_id", "widget"],
+        set_={"seen": _widgets.c.seen + statement.excluded.seen, "last_seen_at": statement.excluded.last_seen_at},
+    )
+    .returning(_widgets.c.channel)
+    for dialect, build in INSERTS.items()
+}
+_FIND = (
+    select(_communications.c.id)
+    .where(
+        _communications.c.integration_id == bindparam("integration_id"),
+        _communications.c.type == bindparam("type"),
+        _communications.c.vendor_id == bindparam("vendor_id"),
+    )
+    .with_for_update()
+)
+_CREATE = insert(_communications)
+_COLUMNS = [column.key for column in _communications.columns if column.key != "id"]
+
+
+@dataclass(frozen=True)
+class Occasion:
+    """The event on whose occasion something is recorded. ``first``: it is being read for the first time."""
+
+    id: int
+    channel: str | None
+    received_at: datetime
+    is_test: bool
+    first: bool
+
+
+def dialect_of(session: Session) -> str:
+    """sqlite or postgresql."""
+    return session.get_bind().dialect.name
+
+
+def record(session: Session, integration: Integration, occasion: Occasion, reading: Reading) -> None:
+    """Create or enrich the communications a reading speaks of, and keep what it says of people.
+
+    Raises IntegrityError when another process made the same conversation at this moment: look again.
+    """
+    channel = occasion.channel
+    if reading.widget:
+        label = _see_widget(session, integration, occasion, reading.widget)
+        channel = channel or label
+    for told in reading.client_updates:
+        _record_client(session, integration, occasion, told)
+    for conversation in reading.conversations:
+        _record_conversation(session, integration, occasion, conversation, channel)
+
+
+def _see_widget(session: Session, integration: Integration, occasion: Occasion, widget: str) -> str | None:
+    """Count the vendor's channel id, so that the page can offer it to be labelled; gives its label."""
+    values = {
+        "integration_id": integration.id,
+        "widget": widget[:LONGEST_WIDGET],
+        "seen": int(occasion.first),
+        "last_seen_at": occasion.received_at,
+        "created_at": occasion.received_at,
+    }
+    return session.connection().execute(_SEE_WIDGET[dialect_of(session)], values).scalar()
+
+
+def _lock_client(session: Session, integration: Integration, number: str) -> None:
+    """Chat and contact card of a person take turns, or each could miss the other; SQLite has one writer anyway."""
+    if dialect_of(session) == "postgresql":
+        session.execute(
+            text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": f"{integration.id}:{number}"}
+        )
+
+
+def _record_client(session: Session, integration: Integration, occasion: Occasion, told: ClientUpdate) -> None:
+    """Keep what is said of a person, and write it into their conversations that lack it."""
+    _lock_client(session, integration, told.client)
+    client = session.scalar(
+        select(VendorClient).where(VendorClient.integration_id == integration.id, VendorClient.client == told.client)
+    )
+    if client is None:
+        client = VendorClient(
+            account_id=integration.account_id,
+            integration_id=integration.id,
+            client=told.client,
+            updated_at=occasion.received_at,
+        )
+        session.add(client)
+    update_client(client, told.contact, told.token, occasion.received_at)
+    conversations = session.scalars(
+        select(Communication)
+        .where(Communication.integration_id == integration.id, Communication.client == told.client)
+        .order_by(Communication.id.desc())
+        .limit(ENRICHED_CONVERSATIONS)
+        .with_for_update()
+    )
+    for communication in conversations:
+        changed = fill_contact(communication, told.contact)
+        if told.token and fill_token(communication, told.token):
+            attribute(session, integration, communication)
+            changed = True
+        if changed:
+            _finish(session, integration, occasion, communication)
+
+
+def _record_conversation(
+    session: Session, integration: Integration, occasion: Occasion, told: Conversation, channel: str | None
+) -> None:
+    """Create or enrich the communication of a conversation, and attribute it anew if its clues have changed."""
+    client = None
+    if told.clues.client:
+        _lock_client(session, integration, told.clues.client)
+        client = find_client(session, integration.id, told.clues.client)
+    communication = _find(session, integration, told)
+    known = communication is not None
+    if communication is None:
+        communication = Communication(
+            account_id=integration.account_id,
+            integration_id=integration.id,
+            type=str(told.type),
+            vendor_id=told.vendor_id,
+            is_test=occasion.is_test,
+            created_at=utc_now(),
+            utm={},
+            clues={},
+            stages={},
+            messages=[],
+            message_count=0,
+            text="",
+            details={},
+        )
+    before = _what_decides(communication) if known else None
+    enrich(communication, told, occasion.received_at)
+    communication.channel = channel or communication.channel or _channel_of_page(communication.clues)
+    if client:
+        fill_contact(communication, client.contact)
+        if client.token:
+            fill_token(communication, client.token)
+    employee = employee_by_email(session, integration.account, told.operators)
+    communication.employee_id = employee or communication.employee_id or integration.employee_id
+    if before != _what_decides(communication):
+        with session.no_autoflush:
+            attribute(session, integration, communication, client)
+    _finish(session, integration, occasion, communication, known=known)
+
+
+def _find(session: Session, integration: Integration, told: Conversation) -> Communication | None:
+    """The communication of this conversation, locked. Most have none yet, and that is found out cheaply."""
+    key = {"integration_id": integration.id, "type": str(told.type), "vendor_id": told.vendor_id}
+    number = session.connection().execute(_FIND, key).scalar()
+    return None if number is None else session.get(Communication, number, populate_existing=True)
+
+
+def _channel_of_page(clues: dict[str, Any]) -> str | None:
+    """A page's address is told for the site's own widget only (J-04), so a chat that has one came from the site."""
+    return "site" if clues.get("page_url") else None
+
+
+def _what_decides(communication: Communication) -> tuple[object, ...]:
+    """Everything the rules look at."""
+    return (
+        communication.started_at,
+        communication.channel,
+        communication.client,
+        communication.clues,
+        communication.utm,
+        communication.contact_phone,
+        communication.contact_email,
+    )
+
+
+def _finish(
+    session: Session, integration: Integration, occasion: Occasion, communication: Communication, *, known: bool = True
+) -> None:
+    """Write the communication, tie the event to it, tell the cabinet."""
+    communication.updated_at = utc_now()
+    connection = session.connection()
+    if known:
+        session.flush()
+        number = communication.id
+    else:
+        values = {name: getattr(communication, name) for name in _COLUMNS}
+        number = connection.execute(_CREATE, values).inserted_primary_key[0]
+    connection.execute(_LINK[dialect_of(session)], {"event_id": occasion.id, "communication_id": number})
+    cabinet_of(integration.account).record(session, number)
