@@ -37,9 +37,9 @@ bench: $(VENV)/.test ## measure, each figure as a ratio to a limit of the same r
 	$(BIN)/python -m bench
 
 translations: $(VENV)/.run ## collect the texts of the pages and compile the catalogues
-	$(BIN)/pybabel extract -q -F docs/babel.cfg -k _l -k lazy_gettext --no-location --sort-output --omit-header -o /tmp/leadtrail.pot webapp templates
-	$(BIN)/pybabel update -q -N --no-fuzzy-matching --omit-header -i /tmp/leadtrail.pot -d webapp/translations
-	$(BIN)/pybabel compile -q -d webapp/translations
+	$(BIN)/pybabel -q extract -F docs/babel.cfg -k _l -k lazy_gettext --no-location --sort-output --omit-header -o /tmp/leadtrail.pot webapp templates
+	$(BIN)/pybabel -q update -N --no-fuzzy-matching --omit-header -i /tmp/leadtrail.pot -d webapp/translations
+	$(BIN)/pybabel -q compile -d webapp/translations
 
 requirements: $(VENV)/.test ## pin requirements anew
 	$(BIN)/pip-compile -q --strip-extras --no-emit-index-url --no-emit-trusted-host requirements.in

