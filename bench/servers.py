@@ -16,6 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 
+#: Seconds of load before the figures count.
+WARM_UP = 2.0
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -73,7 +76,8 @@ def _clients(
     seconds: float,
 ) -> None:
     times: list[float] = []
-    deadline = time.perf_counter() + seconds
+    warm = time.perf_counter() + WARM_UP
+    deadline = warm + seconds
 
     def client(number: int) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
@@ -88,7 +92,8 @@ def _clients(
             answer.read()
             if answer.status != 200:
                 raise RuntimeError(f"{path}: {answer.status}")
-            times.append(time.perf_counter() - started)
+            if started > warm:
+                times.append(time.perf_counter() - started)
             count += 1
         connection.close()
 

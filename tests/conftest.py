@@ -15,7 +15,7 @@ from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.orm import Session
 from werkzeug.serving import make_server
 
-from tests.databases import KINDS, fresh_database
+from tests.databases import KINDS, drop_database, fresh_database
 from tests.pages import LintingClient
 from webapp import create_app, queue
 from webapp.database import begin_as_reader
@@ -23,7 +23,8 @@ from webapp.extensions import db, limiter
 from webapp.models import Base
 from webapp.settings import Settings, load
 
-WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
+#: Two runs on one machine do not meet in one database.
+WORKER = f"{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{os.getpid()}"
 
 
 @pytest.fixture(scope="session", params=KINDS)
@@ -33,11 +34,11 @@ def database_kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def settings(database_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def settings(database_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Settings of an application on a fresh database."""
     directory = tmp_path_factory.mktemp(database_kind)
     url = fresh_database(database_kind, WORKER, directory)
-    return load(
+    yield load(
         {
             "DATA_DIR": str(directory),
             "DATABASE_URL": url,
@@ -45,6 +46,7 @@ def settings(database_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Se
             "LOG_LEVEL": "ERROR",
         }
     )
+    drop_database(url)
 
 
 @pytest.fixture(scope="session")

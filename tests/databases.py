@@ -52,3 +52,14 @@ def fresh_database(kind: str, name: str, directory: Path) -> str:
         connection.execute(sa.text(f'CREATE DATABASE "{database}"'))
     engine.dispose()
     return url.set(database=database).render_as_string(hide_password=False)
+
+
+def drop_database(url: str) -> None:
+    """Leave nothing behind on PostgreSQL; a SQLite file goes with its directory."""
+    made = sa.make_url(url)
+    if made.get_backend_name() != "postgresql":
+        return
+    engine = sa.create_engine(POSTGRESQL, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text(f'DROP DATABASE IF EXISTS "{made.database}" WITH (FORCE)'))
+    engine.dispose()

@@ -1,4 +1,4 @@
-"""Events about one conversation add up to one communication, in whatever order, however often they come (J-05, J-07)."""
+"""Events about one conversation add up to one communication, in any order and however often they come (J-05, J-07)."""
 
 from __future__ import annotations
 

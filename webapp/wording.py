@@ -179,32 +179,32 @@ def _moment(facts: Mapping[str, Any]) -> str:
     return format_datetime(datetime.fromisoformat(facts["started_at"]), "d MMMM HH:mm")
 
 
-def _marks(marks: Mapping[str, str]) -> str:
-    """«yandex / cpc / shtory»: source, medium, campaign, where they are known."""
-    plain = {name.removeprefix("utm_"): value for name, value in marks.items()}
-    parts = [plain[key] for key in ("source", "medium", "campaign") if plain.get(key)]
-    return " / ".join(parts) or _("без меток")
+def _arrival(marks: Mapping[str, str]) -> str:
+    """«пришла с yandex / cpc / shtory»: source, medium, campaign, where they are known, else whatever mark is."""
+    plain = {name.removeprefix("utm_"): value for name, value in marks.items() if value}
+    parts = [plain[key] for key in ("source", "medium", "campaign") if key in plain] or list(plain.values())
+    return _("пришла с %(marks)s", marks=" / ".join(parts)) if parts else _("без меток")
 
 
 def _found(facts: Mapping[str, Any], names: Names) -> str:
-    where = _("Сессия найдена: %(moment)s, пришла с %(marks)s.", moment=_moment(facts), marks=_marks(facts["marks"]))
+    where = _("Сессия найдена: %(moment)s, %(arrival)s.", moment=_moment(facts), arrival=_arrival(facts["marks"]))
     return f"{where} {_meaning(facts, names)}"
 
 
 def _by_beacon(facts: Mapping[str, Any], names: Names) -> str:
     where = _(
-        "Сессия найдена по маяку скрипта: %(moment)s, пришла с %(marks)s.",
+        "Сессия найдена по маяку скрипта: %(moment)s, %(arrival)s.",
         moment=_moment(facts),
-        marks=_marks(facts["marks"]),
+        arrival=_arrival(facts["marks"]),
     )
     return f"{where} {_meaning(facts, names)}"
 
 
 def _by_contact(facts: Mapping[str, Any], names: Names) -> str:
     where = _(
-        "Сессия того же человека, по телефону или почте: %(moment)s, пришла с %(marks)s.",
+        "Сессия того же человека, по телефону или почте: %(moment)s, %(arrival)s.",
         moment=_moment(facts),
-        marks=_marks(facts["marks"]),
+        arrival=_arrival(facts["marks"]),
     )
     return f"{where} {_meaning(facts, names)}"
 
@@ -226,9 +226,9 @@ def _meaning(facts: Mapping[str, Any], names: Names) -> str:
 
 def _no_campaign(facts: Mapping[str, Any], names: Names) -> str:
     return _(
-        "Сессия найдена: %(moment)s, пришла с %(marks)s, но кампании у неё нет. По настройке такие чаты идут дальше.",
+        "Сессия найдена: %(moment)s, %(arrival)s, но кампании у неё нет. По настройке такие чаты идут дальше.",
         moment=_moment(facts),
-        marks=_marks(facts["marks"]),
+        arrival=_arrival(facts["marks"]),
     )
 
 

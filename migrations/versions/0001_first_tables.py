@@ -295,19 +295,15 @@ def upgrade():
     sa.UniqueConstraint('integration_id', 'type', 'vendor_id', name=op.f('uq_communication_integration_id_type_vendor_id'))
     )
     with op.batch_alter_table('communication', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_communication_account_id_contact_email'), ['account_id', 'contact_email'], unique=False)
-        batch_op.create_index(batch_op.f('ix_communication_account_id_contact_phone'), ['account_id', 'contact_phone'], unique=False)
+        batch_op.create_index(batch_op.f('ix_communication_account_id_contact_email'), ['account_id', 'contact_email'], unique=False, sqlite_where=sa.text('contact_email IS NOT NULL'), postgresql_where=sa.text('contact_email IS NOT NULL'))
+        batch_op.create_index(batch_op.f('ix_communication_account_id_contact_phone'), ['account_id', 'contact_phone'], unique=False, sqlite_where=sa.text('contact_phone IS NOT NULL'), postgresql_where=sa.text('contact_phone IS NOT NULL'))
         batch_op.create_index(batch_op.f('ix_communication_account_id_rule_started_at_id'), ['account_id', 'rule', 'started_at', 'id'], unique=False)
         batch_op.create_index(batch_op.f('ix_communication_account_id_started_at_id'), ['account_id', 'started_at', 'id'], unique=False)
         batch_op.create_index(batch_op.f('ix_communication_account_id_type_started_at_id'), ['account_id', 'type', 'started_at', 'id'], unique=False)
-        batch_op.create_index(batch_op.f('ix_communication_campaign_id'), ['campaign_id'], unique=False)
-        batch_op.create_index(batch_op.f('ix_communication_employee_id'), ['employee_id'], unique=False)
-        batch_op.create_index(batch_op.f('ix_communication_integration_id_channel_started_at'), ['integration_id', 'channel', 'started_at'], unique=False)
         batch_op.create_index(batch_op.f('ix_communication_integration_id_client'), ['integration_id', 'client'], unique=False)
-        batch_op.create_index(batch_op.f('ix_communication_integration_id_started_at_id'), ['integration_id', 'started_at', 'id'], unique=False)
-        batch_op.create_index(batch_op.f('ix_communication_site_id'), ['site_id'], unique=False)
-        batch_op.create_index(batch_op.f('ix_communication_source_id'), ['source_id'], unique=False)
-        batch_op.create_index(batch_op.f('ix_communication_visit_id'), ['visit_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_communication_integration_id_started_at_channel_id'), ['integration_id', 'started_at', 'channel', 'id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_communication_updated_at'), ['updated_at'], unique=False, sqlite_where=sa.text('finished_at IS NULL'), postgresql_where=sa.text('finished_at IS NULL'))
+        batch_op.create_index(batch_op.f('ix_communication_visit_id'), ['visit_id'], unique=False, sqlite_where=sa.text('visit_id IS NOT NULL'), postgresql_where=sa.text('visit_id IS NOT NULL'))
 
     op.create_table('vendor_client',
     sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -359,9 +355,8 @@ def upgrade():
     )
     with op.batch_alter_table('webhook_event', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_webhook_event_account_id_id'), ['account_id', 'id'], unique=False)
-        batch_op.create_index(batch_op.f('ix_webhook_event_account_id_state_id'), ['account_id', 'state', 'id'], unique=False)
-        batch_op.create_index(batch_op.f('ix_webhook_event_integration_id_state_id'), ['integration_id', 'state', 'id'], unique=False)
-        batch_op.create_index(batch_op.f('ix_webhook_event_received_at'), ['received_at'], unique=False)
+        batch_op.create_index(batch_op.f('ix_webhook_event_account_id_state_id'), ['account_id', 'state', 'id'], unique=False, sqlite_where=sa.text("state IN ('failed', 'stored')"), postgresql_where=sa.text("state IN ('failed', 'stored')"))
+        batch_op.create_index(batch_op.f('ix_webhook_event_integration_id_state_id'), ['integration_id', 'state', 'id'], unique=False, sqlite_where=sa.text("state IN ('failed', 'stored')"), postgresql_where=sa.text("state IN ('failed', 'stored')"))
 
     op.create_table('widget',
     sa.Column('integration_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -396,9 +391,8 @@ def downgrade():
     op.drop_table('event_communication')
     op.drop_table('widget')
     with op.batch_alter_table('webhook_event', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_webhook_event_received_at'))
-        batch_op.drop_index(batch_op.f('ix_webhook_event_integration_id_state_id'))
-        batch_op.drop_index(batch_op.f('ix_webhook_event_account_id_state_id'))
+        batch_op.drop_index(batch_op.f('ix_webhook_event_integration_id_state_id'), sqlite_where=sa.text("state IN ('failed', 'stored')"), postgresql_where=sa.text("state IN ('failed', 'stored')"))
+        batch_op.drop_index(batch_op.f('ix_webhook_event_account_id_state_id'), sqlite_where=sa.text("state IN ('failed', 'stored')"), postgresql_where=sa.text("state IN ('failed', 'stored')"))
         batch_op.drop_index(batch_op.f('ix_webhook_event_account_id_id'))
 
     op.drop_table('webhook_event')
@@ -408,19 +402,15 @@ def downgrade():
 
     op.drop_table('vendor_client')
     with op.batch_alter_table('communication', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_communication_visit_id'))
-        batch_op.drop_index(batch_op.f('ix_communication_source_id'))
-        batch_op.drop_index(batch_op.f('ix_communication_site_id'))
-        batch_op.drop_index(batch_op.f('ix_communication_integration_id_started_at_id'))
+        batch_op.drop_index(batch_op.f('ix_communication_visit_id'), sqlite_where=sa.text('visit_id IS NOT NULL'), postgresql_where=sa.text('visit_id IS NOT NULL'))
+        batch_op.drop_index(batch_op.f('ix_communication_updated_at'), sqlite_where=sa.text('finished_at IS NULL'), postgresql_where=sa.text('finished_at IS NULL'))
+        batch_op.drop_index(batch_op.f('ix_communication_integration_id_started_at_channel_id'))
         batch_op.drop_index(batch_op.f('ix_communication_integration_id_client'))
-        batch_op.drop_index(batch_op.f('ix_communication_integration_id_channel_started_at'))
-        batch_op.drop_index(batch_op.f('ix_communication_employee_id'))
-        batch_op.drop_index(batch_op.f('ix_communication_campaign_id'))
         batch_op.drop_index(batch_op.f('ix_communication_account_id_type_started_at_id'))
         batch_op.drop_index(batch_op.f('ix_communication_account_id_started_at_id'))
         batch_op.drop_index(batch_op.f('ix_communication_account_id_rule_started_at_id'))
-        batch_op.drop_index(batch_op.f('ix_communication_account_id_contact_phone'))
-        batch_op.drop_index(batch_op.f('ix_communication_account_id_contact_email'))
+        batch_op.drop_index(batch_op.f('ix_communication_account_id_contact_phone'), sqlite_where=sa.text('contact_phone IS NOT NULL'), postgresql_where=sa.text('contact_phone IS NOT NULL'))
+        batch_op.drop_index(batch_op.f('ix_communication_account_id_contact_email'), sqlite_where=sa.text('contact_email IS NOT NULL'), postgresql_where=sa.text('contact_email IS NOT NULL'))
 
     op.drop_table('communication')
     with op.batch_alter_table('channel_mapping', schema=None) as batch_op:

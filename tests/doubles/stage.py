@@ -3,19 +3,42 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import requests
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from tests.factories import make_account, make_integration
 from webapp.models import Communication, Integration, WebhookEvent
+
+from .jivo import JivoDouble
 
 #: The one answer Jivo must get: more would change what its operators see.
 OK = '{"result":"ok"}'
 
 #: Within it everything is answered: the limit of the same vendor's Bot API.
 LIMIT_SECONDS = 3
+
+
+@contextmanager
+def on_stage(server: str, session: Session) -> Iterator[Stage]:
+    """An account with an active Jivo integration, and a stand-in beside the product.
+
+    At the end every good answer is looked at (contract, section 3): it must say ok and nothing else.
+    """
+    integration = make_integration(session, make_account(session))
+    with JivoDouble() as double:
+        stage = Stage(double.url, server, session, integration)
+        yield stage
+        for delivery in stage.deliveries():
+            if delivery["status"] == 200:
+                assert delivery["answer"] == OK
+                assert delivery["answer_headers"]["Content-Type"] == "application/json; charset=utf-8"
+                assert "Set-Cookie" not in delivery["answer_headers"]
 
 
 class Stage:
@@ -69,10 +92,14 @@ class Stage:
         self.session.rollback()
         return list(self.session.scalars(select(WebhookEvent).order_by(WebhookEvent.id)))
 
-    def every_good_answer_says_ok_and_no_more(self) -> None:
-        """Contract, section 3: what a webhook is answered, whatever it was."""
-        for delivery in self.deliveries():
-            if delivery["status"] == 200:
-                assert delivery["answer"] == OK
-                assert delivery["answer_headers"]["Content-Type"] == "application/json; charset=utf-8"
-                assert "Set-Cookie" not in delivery["answer_headers"]
+
+def whole(chat: Communication) -> None:
+    """Everything that the stand-in's finished chat tells is there."""
+    assert chat.type == "chat"
+    assert (chat.contact_name, chat.contact_phone) == ("Мария", "+79000000101")
+    assert chat.contact_email == "maria@mail.example"
+    assert [row["from"] for row in chat.messages] == ["visitor", "operator"] * 2
+    assert chat.messages[1]["author"] == "Анна"
+    assert chat.finished_at is not None
+    assert chat.finished_at - chat.started_at == timedelta(seconds=270)
+    assert (chat.channel, chat.utm["term"]) == ("site", "шторы блэкаут")

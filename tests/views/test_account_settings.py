@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
+from tests.factories import make_account
 from tests.views.acting import beside, everything, filled, flash, rows, said, walk
 from webapp import audit
 from webapp.models import Account, AuditRecord, User
@@ -147,9 +148,11 @@ def test_the_record_is_paged_without_loss(session, owner, account):
     assert [row[2].split()[-1] for page in pages for row in page] == [str(number) for number in range(119, -1, -1)]
 
 
-def test_the_record_of_another_account_is_not_in_it(session, owner, account):
-    audit.record(session, account.id, actor="config", action="config.apply", subject="<b>file</b>", changes={})
+def test_the_record_is_of_this_account_alone_and_what_people_typed_is_text(session, owner, account):
+    for one in (account, make_account(session, "vasilek")):
+        audit.record(session, one.id, actor="config", action="config.apply", subject=f"<b>{one.slug}</b>", changes={})
     session.commit()
+    session.rollback()
     page = owner.get(f"{SETTINGS}/audit")
-    assert page.select("tbody b") == [], "what people typed is text"
-    assert len(rows(page)) == 1
+    assert page.select("tbody b") == []
+    assert [row[2] for row in rows(page)] == ["Применён файл настроек <b>romashka</b>"]

@@ -158,8 +158,6 @@ class _Applier:
             self._refer(row, "site", entry.site, f"{label}.site")
         if len(self._changes.fields) > before:
             row.refresh_search_text()
-            # Folding may make a text longer: a long name's tail is not worth an error.
-            row.search_text = row.search_text[: type(row).search_text.type.length]
 
     def _integration(self, account: Account, part: IntegrationPart) -> None:
         entry = part.entry

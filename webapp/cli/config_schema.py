@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 import phonenumbers
@@ -14,6 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from webapp.cabinets.embedded.rules import storable
 from webapp.intake import normalise_channel
+from webapp.models import clean_domain
 
 
 def _mistake(text: str) -> PydanticCustomError:
@@ -40,19 +40,6 @@ def _shaped(pattern: str, words: str) -> Any:
         return value
 
     return Annotated[str, AfterValidator(check)]
-
-
-def clean_domain(written: str) -> str:
-    """The domain of a site, as typed or as copied from an address bar. Raises ValueError when there is none in it."""
-    text = written.strip().lower()
-    try:
-        domain = (urlsplit(text if "//" in text else f"//{text}").hostname or "").rstrip(".")
-    except ValueError:
-        domain = ""
-    labels = domain.split(".")
-    if len(domain) > 253 or not all(re.fullmatch(r"(?!-)[\w-]{1,63}(?<!-)", label) for label in labels):
-        raise ValueError(f"not a domain: {written!r}")
-    return domain
 
 
 def _domain(value: str) -> str:

@@ -4,7 +4,7 @@ from .account import Account, CabinetKind, Invitation, Membership, Role, User
 from .audit import AuditRecord, WorkerBeat
 from .base import Base, use_encryption_keys, utc_now
 from .communication import Communication
-from .directory import KINDS, Campaign, Employee, Site, Source, fold
+from .directory import KINDS, Campaign, Employee, Site, Source, clean_domain, fold
 from .event import EventState, WebhookEvent, event_communication
 from .integration import ChannelMapping, Integration, Target, TargetKind, Widget, hash_secret
 from .revisions import count_changes
@@ -35,6 +35,7 @@ __all__ = [
     "WebhookEvent",
     "Widget",
     "WorkerBeat",
+    "clean_domain",
     "count_changes",
     "event_communication",
     "fold",

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cryptography.fernet import Fernet, MultiFernet
-from sqlalchemy import BigInteger, DateTime, Integer, LargeBinary, MetaData, TypeDecorator
+from sqlalchemy import BigInteger, DateTime, Index, Integer, LargeBinary, MetaData, TypeDecorator, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 #: Every constraint has a name, so that a migration can speak of it on both databases.
@@ -75,6 +75,12 @@ def _fernet() -> MultiFernet:
     if _Keys.fernet is None:
         raise RuntimeError("encryption keys are not set")
     return _Keys.fernet
+
+
+def partial_index(condition: str, *columns: str) -> Index:
+    """An index of the rows that fulfil the condition only. Both databases have them; each condition is a constant."""
+    where = text(condition)
+    return Index(None, *columns, sqlite_where=where, postgresql_where=where)
 
 
 class Base(DeclarativeBase):

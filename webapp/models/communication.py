@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from .base import Base, Moment, Numbered
+from .base import Base, Moment, Numbered, partial_index
 from .directory import Campaign, Employee, Site, Source
 from .integration import Integration
 from .visit import Visit
@@ -28,11 +28,12 @@ class Communication(Numbered, Base):
         Index(None, "account_id", "started_at", "id"),
         Index(None, "account_id", "type", "started_at", "id"),
         Index(None, "account_id", "rule", "started_at", "id"),
-        Index(None, "integration_id", "started_at", "id"),
+        Index(None, "integration_id", "started_at", "channel", "id"),
         Index(None, "integration_id", "client"),
-        Index(None, "integration_id", "channel", "started_at"),
-        Index(None, "account_id", "contact_phone"),
-        Index(None, "account_id", "contact_email"),
+        partial_index("contact_phone IS NOT NULL", "account_id", "contact_phone"),
+        partial_index("contact_email IS NOT NULL", "account_id", "contact_email"),
+        partial_index("visit_id IS NOT NULL", "visit_id"),
+        partial_index("finished_at IS NULL", "updated_at"),
     )
 
     account_id: Mapped[int] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"))
@@ -50,11 +51,13 @@ class Communication(Numbered, Base):
     contact_phone_raw: Mapped[str | None] = mapped_column(String(100))
     contact_email: Mapped[str | None] = mapped_column(String(254))
 
-    employee_id: Mapped[int | None] = mapped_column(ForeignKey("employee.id"), index=True)
-    site_id: Mapped[int | None] = mapped_column(ForeignKey("site.id"), index=True)
-    campaign_id: Mapped[int | None] = mapped_column(ForeignKey("campaign.id"), index=True)
-    source_id: Mapped[int | None] = mapped_column(ForeignKey("source.id"), index=True)
-    visit_id: Mapped[int | None] = mapped_column(ForeignKey("visit.id", ondelete="SET NULL"), index=True)
+    # No index on these four: nothing is looked up by them yet, directory entries are archived and never deleted, and
+    # each index is paid for by every webhook.
+    employee_id: Mapped[int | None] = mapped_column(ForeignKey("employee.id"))
+    site_id: Mapped[int | None] = mapped_column(ForeignKey("site.id"))
+    campaign_id: Mapped[int | None] = mapped_column(ForeignKey("campaign.id"))
+    source_id: Mapped[int | None] = mapped_column(ForeignKey("source.id"))
+    visit_id: Mapped[int | None] = mapped_column(ForeignKey("visit.id", ondelete="SET NULL"))
     rule: Mapped[str] = mapped_column(String(16))
     trail: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column, relationship
@@ -11,9 +13,32 @@ from sqlalchemy.orm import Mapped, declared_attr, mapped_column, relationship
 from .base import Base, Numbered
 
 
+LONGEST_SEARCH_TEXT = 700
+
+
 def fold(*parts: str | None) -> str:
     """Text made ready for a search that does not mind the case. SQLite's own folds only Latin letters."""
     return " ".join(part for part in parts if part).casefold()
+
+
+def clean_domain(written: str) -> str:
+    """The domain of a site, as typed or as copied from an address bar. Raises ValueError when there is none in it."""
+    text = written.strip().lower()
+    try:
+        domain = (urlsplit(text if "//" in text else f"//{text}").hostname or "").rstrip(".")
+    except ValueError:
+        domain = ""
+    labels = domain.split(".")
+    if len(labels) < 2 and domain != "localhost":
+        raise ValueError(f"not a domain: {written!r}")
+    if len(domain) > 253 or not all(re.fullmatch(r"(?!-)[\w-]{1,63}(?<!-)", label) for label in labels):
+        raise ValueError(f"not a domain: {written!r}")
+    return domain
+
+
+def searchable(*parts: str | None) -> str:
+    """The folded text of an entry. Folding may make a text longer than its column: the tail is not worth an error."""
+    return fold(*parts)[:LONGEST_SEARCH_TEXT]
 
 
 class DirectoryEntry(Numbered):
@@ -23,7 +48,7 @@ class DirectoryEntry(Numbered):
     """
 
     key: Mapped[str] = mapped_column(String(100))
-    search_text: Mapped[str] = mapped_column(String(700), default="")
+    search_text: Mapped[str] = mapped_column(String(LONGEST_SEARCH_TEXT), default="")
     archived_at: Mapped[datetime | None]
 
     @declared_attr
@@ -50,7 +75,7 @@ class Site(DirectoryEntry, Base):
 
     def refresh_search_text(self) -> None:
         """Set what the pickers search, after a change."""
-        self.search_text = fold(self.name, self.domain, self.key)
+        self.search_text = searchable(self.name, self.domain, self.key)
 
 
 class RuledEntry(DirectoryEntry):
@@ -66,7 +91,7 @@ class RuledEntry(DirectoryEntry):
 
     def refresh_search_text(self) -> None:
         """Set what the pickers search, after a change."""
-        self.search_text = fold(self.name, self.key)
+        self.search_text = searchable(self.name, self.key)
 
     @property
     def label(self) -> str:
@@ -109,7 +134,7 @@ class Employee(DirectoryEntry, Base):
 
     def refresh_search_text(self) -> None:
         """Set what the pickers search, after a change."""
-        self.search_text = fold(self.full_name, self.email, self.key)
+        self.search_text = searchable(self.full_name, self.email, self.key)
 
 
 #: The four lists by the word used in addresses and in the configuration file.

@@ -28,7 +28,8 @@ def count_changes(session: Session, _context: Any, _instances: Any) -> None:
         elif isinstance(row, Integration) and row in session.dirty and session.is_modified(row):
             integrations.add(row)
         elif isinstance(row, DirectoryEntry) and row.account_id is not None:
-            accounts.add(row.account_id)
+            if row not in session.dirty or session.is_modified(row):
+                accounts.add(row.account_id)
         elif isinstance(row, Account) and row in session.dirty and session.is_modified(row):
             accounts.add(row.id)
     with session.no_autoflush:

@@ -16,11 +16,11 @@ from wtforms.validators import NumberRange
 from webapp import audit
 from webapp.cabinets import cabinet_of
 from webapp.extensions import db
-from webapp.models import KINDS, Role, utc_now
+from webapp.models import KINDS, Role, clean_domain, utc_now
 
 from .access import member
 from .directory_search import get, page
-from .forms import Email, PageForm, at_most, clean_domain, required, stripped
+from .forms import Email, PageForm, at_most, required, stripped
 from .partial import done, page_or_block
 from .picker import Picker
 from .rules_input import MARKS, OPERATOR_NAMES, RulesInput
@@ -53,10 +53,12 @@ class SiteForm(PageForm):
 
     def validate_domain(self, field: Any) -> None:
         """Take the domain out of whatever was pasted."""
-        domain = clean_domain(field.data)
-        if domain is None:
-            raise ValidationError(_("Это не домен. Нужен вид romashka.ru, можно вставить адрес страницы целиком."))
-        field.data = domain
+        try:
+            field.data = clean_domain(field.data)
+        except ValueError:
+            raise ValidationError(
+                _("Это не домен. Нужен вид romashka.ru, можно вставить адрес страницы целиком.")
+            ) from None
 
 
 class RuledForm(PageForm):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -95,17 +94,3 @@ def timezone_choices(current: str | None = None) -> list[tuple[str, str]]:
 def known_timezone(name: str) -> bool:
     """True for a zone this machine knows."""
     return name in available_timezones()
-
-
-_DOMAIN_LABEL = re.compile(r"[^\W_]([\w-]{0,61}[^\W_])?", re.UNICODE)
-
-
-def clean_domain(value: str) -> str | None:
-    """A site's domain from whatever was pasted: scheme, path and port fall away. None when there is no domain in it."""
-    host = re.sub(r"^[a-z][a-z0-9+.-]*://", "", value.strip().casefold()).split("/")[0].split("?")[0].split("#")[0]
-    host = host.rsplit("@")[-1].split(":")[0].strip(".")
-    host = host.removeprefix("www.")
-    labels = host.split(".")
-    if len(labels) < 2 or len(host) > 253 or not all(_DOMAIN_LABEL.fullmatch(label) for label in labels):
-        return None
-    return host

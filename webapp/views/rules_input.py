@@ -14,7 +14,7 @@ from webapp.resolution import Operator
 MARKS = ("utm_source", "utm_medium", "utm_campaign", "utm_content", "utm_term")
 OPERATOR_NAMES = {Operator.EQUALS.value: _l("равна"), Operator.CONTAINS.value: _l("содержит")}
 
-MOST_RULES, MOST_CONDITIONS, LONGEST_VALUE = 50, 10, 255
+MOST_RULES, MOST_CONDITIONS, LONGEST_VALUE = 500, 50, 255
 
 _FIELD = re.compile(r"rule-(\d{1,3})-(\d{1,3})-(mark|op|value)")
 _ACTION = re.compile(r"(add-rule)|(add-condition)-(\d{1,3})|(remove)-(\d{1,3})-(\d{1,3})")
