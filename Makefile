@@ -8,7 +8,7 @@ export DATA_DIR ?= $(CURDIR)/data
 export PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench translations requirements clean
+.PHONY: help run demo test lint bench translations requirements clean
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -27,6 +27,10 @@ run: $(VENV)/.run ## start the product: web and worker, on PORT (8000), data und
 	@$(BIN)/flask --app wsgi welcome-link
 	@exec $(BIN)/python -m webapp.supervisor
 
+demo: export DATA_DIR := $(if $(filter file,$(origin DATA_DIR)),$(CURDIR)/data/demo,$(DATA_DIR))
+demo: $(VENV)/.run ## try it out: an example cabinet, a stand-in for Jivo, invented chats; DATA_DIR is ./data/demo
+	@exec $(BIN)/python -m tests.doubles.demo
+
 test: $(VENV)/.test ## the whole suite; REQUIRE_ALL=1 turns a missing Chromium or PostgreSQL into a failure
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -36,10 +40,8 @@ test: $(VENV)/.test ## the whole suite; REQUIRE_ALL=1 turns a missing Chromium o
 bench: $(VENV)/.test ## measure, each figure as a ratio to a limit of the same run; writes bench/results.md
 	$(BIN)/python -m bench
 
-translations: $(VENV)/.run ## collect the texts of the pages and compile the catalogues
-	$(BIN)/pybabel -q extract -F docs/babel.cfg -k _l -k lazy_gettext --no-location --sort-output --omit-header -o /tmp/leadtrail.pot webapp templates
-	$(BIN)/pybabel -q update -N --no-fuzzy-matching --omit-header -i /tmp/leadtrail.pot -d webapp/translations
-	$(BIN)/pybabel -q compile -d webapp/translations
+translations: $(VENV)/.run ## collect the texts of the pages, compile the catalogues, list what has no translation
+	$(BIN)/python -m webapp.translations
 
 requirements: $(VENV)/.test ## pin requirements anew
 	$(BIN)/pip-compile -q --strip-extras --no-emit-index-url --no-emit-trusted-host requirements.in

@@ -176,6 +176,69 @@
     if (forms.some((form) => changedForms.has(form))) event.preventDefault();
   });
 
+  /* What htmx does with an answer that is no part of the page. A saved form goes on to its page, which is loaded even
+     when only the anchor differs. After a lost sign-in or with an expired page the same is sent as a page of its own,
+     which keeps what was typed and offers to send it again. Any other failure is said, and nothing is swapped. */
+
+  function goTo(address) {
+    const there = new URL(address, location.href);
+    const isHere = there.pathname + there.search === location.pathname + location.search;
+    location.assign(there);
+    if (isHere) location.reload();
+  }
+
+  function sendAsPage({ action, body }) {
+    const form = document.createElement("form");
+    form.method = "post";
+    form.action = action;
+    form.hidden = true;
+    for (const [name, value] of body) {
+      const field = document.createElement("input");
+      Object.assign(field, { type: "hidden", name, value });
+      form.append(field);
+    }
+    document.body.append(form);
+    HTMLFormElement.prototype.submit.call(form);
+  }
+
+  function showFailure(text) {
+    const line = document.createElement("p");
+    line.className = "flash flash-refused";
+    line.textContent = text || document.body.dataset.failedText;
+    const region = document.getElementById("flash");
+    region.replaceChildren(line);
+    region.scrollIntoView({ block: "center" });
+  }
+
+  document.addEventListener("htmx:before:response", (event) => {
+    const { hx, request, response } = event.detail.ctx;
+    // What we ask for in parts is redirected nowhere but to the sign-in page.
+    if (!hx.redirect && !response.raw.redirected) return;
+    event.preventDefault();
+    if (!hx.redirect) return;
+    changedForms.delete(request.form);
+    goTo(hx.redirect);
+  });
+
+  document.addEventListener("htmx:before:swap", (event) => {
+    const { request, response, text } = event.detail.ctx;
+    // 422 is the form again, with its errors.
+    if (!(response?.status >= 400) || response.status === 422) return;
+    event.preventDefault();
+    if (request.method !== "POST") return;
+    if (response.status === 400 || response.status === 401) {
+      changedForms.delete(request.form);
+      sendAsPage(request);
+    } else {
+      const answer = new DOMParser().parseFromString(text, "text/html");
+      showFailure(answer.querySelector("[role=alert]")?.textContent.trim());
+    }
+  });
+
+  document.addEventListener("htmx:error", (event) => {
+    if (event.detail.ctx?.request.method === "POST") showFailure();
+  });
+
   /* Focus and the window's title when a form came back with errors. */
 
   let attended = null;

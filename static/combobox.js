@@ -151,19 +151,17 @@
     body.set("q", input.value === input.chosen.text ? "" : input.value.trim());
   });
 
-  document.addEventListener("htmx:before:swap", (event) => {
-    // The answer to a failed search would be a whole page.
-    if (!isCombobox(event.target) || event.detail.ctx.response.status < 400) return;
-    event.preventDefault();
-    const { list } = partsOf(event.target);
-    showMessage(list, list.dataset.failedText);
-  });
-
-  document.addEventListener("htmx:error", (event) => {
-    if (!isCombobox(event.target)) return;
-    const { list } = partsOf(event.target);
-    showMessage(list, list.dataset.failedText);
-  });
+  for (const name of ["htmx:before:response", "htmx:error"]) {
+    document.addEventListener(name, (event) => {
+      if (!isCombobox(event.target)) return;
+      const answer = event.detail.ctx.response?.raw;
+      // The answer to a failed search, or to one after a lost sign-in, would be a whole page.
+      if (name !== "htmx:error" && answer.ok && !answer.redirected) return;
+      event.preventDefault();
+      const { list } = partsOf(event.target);
+      showMessage(list, list.dataset.failedText);
+    });
+  }
 
   document.addEventListener("htmx:after:swap", (event) => {
     if (!isCombobox(event.target)) return;

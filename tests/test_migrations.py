@@ -24,6 +24,9 @@ from webapp.views import ROOT
 
 MIGRATIONS = ROOT / "migrations"
 
+#: Nothing is looked up by these, what they refer to is archived and never deleted, and every webhook would pay.
+NOT_INDEXED = {f"communication.{column}" for column in ("campaign_id", "employee_id", "site_id", "source_id")}
+
 
 @pytest.fixture(params=KINDS)
 def migrating(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flask]:
@@ -126,13 +129,13 @@ def test_every_foreign_key_is_indexed(migrating: Flask) -> None:
     """Deleting or changing what is referred to would otherwise read the whole table."""
     flask_migrate.upgrade()
 
-    missing = []
+    missing = set()
     for table, has in shape().items():
         indexed = [columns for _, columns in has["indexes"]] + has["unique"] + [has["primary"]]
         for columns, _, _ in has["foreign"]:
             if not any(one[: len(columns)] == columns for one in indexed):
-                missing.append(f"{table}.{columns}")
-    assert missing == []
+                missing.add(f"{table}.{'+'.join(columns)}")
+    assert missing == NOT_INDEXED
 
 
 def test_every_constraint_has_a_name_of_ours(migrating: Flask) -> None:

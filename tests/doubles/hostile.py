@@ -132,7 +132,7 @@ def _mutated(chance: random.Random, samples: list[dict[str, Any]]) -> bytes:
         elif action == 2 and isinstance(holder, list):
             holder.extend(copy.deepcopy(holder) for _ in range(3))
         elif action == 3:
-            holder[key] = chance.choice(VALUES)
+            holder[key] = copy.deepcopy(chance.choice(VALUES))
         else:
             holder[key] = chance.choice(TEXTS)
     # Halves of pairs cannot be written as UTF-8: they go as escapes, or as the bytes that some languages make of them.

@@ -153,7 +153,7 @@ def test_ones_own_pages_show_nothing_of_another_account(app, session, world, oth
         seen += world.mark in answer.text
         assert other.mark not in answer.text, path
         assert other.secret not in answer.text, path
-        assert answer.status_code in (200, 302), path
+        assert answer.status_code in (200, 302, 410, 503), path
     assert seen >= 15, "the walk sees its own account, so it could see the other"
 
 

@@ -280,9 +280,9 @@ def test_before_sign_in_the_language_is_the_browsers_until_another_is_chosen(cli
     assert client.get("/sign-in").html["lang"] == "ru"
     assert client.get("/sign-in", headers={"Accept-Language": "en-GB,en;q=0.8"}).html["lang"] == "en"
     form = client.get("/sign-in").find("form", attrs={"action": "/language"})
-    assert path_of(client.post("/language", {"language": "en", "next": form.find(attrs={"name": "next"})["value"]})) == (
-        "/sign-in"
-    )
+    assert path_of(
+        client.post("/language", {"language": "en", "next": form.find(attrs={"name": "next"})["value"]})
+    ) == ("/sign-in")
     for _visit in range(2):
         assert client.get("/sign-in", headers={"Accept-Language": "ru"}).html["lang"] == "en"
 

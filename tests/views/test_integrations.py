@@ -1,4 +1,4 @@
-"""The integration page: making one, «Активен», the webhook's address, what waits to be processed (J9, J10, J11, J17)."""
+"""The integration page: making one, «Активен», the webhook's address, what waits (J9, J10, J11, J17)."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def test_what_came_while_it_was_off_is_offered_and_processed_by_a_job(app, sessi
     for number in range(3):
         send(app, hook(session), chat(number))
     page = editor.get(PAGE)
-    assert "пришло 3 событий" in said(page.find(id="active"))
+    assert "пришло 3 события" in said(page.find(id="active"))
     assert page.find("form", attrs={"action": f"{PAGE}/process-stored"}) is None, "first it has to be switched on"
     editor.post(f"{PAGE}/process-stored")
     assert jobs(session) == 0

@@ -74,7 +74,9 @@ def make_world(app: Flask, session: Session, slug: str) -> World:
         mark=mark,
         key=key,
         secret=secret,
-        entries={kind: session.scalar(select(table.id).where(table.key.contains(mark))) for kind, table in KINDS.items()},
+        entries={
+            kind: session.scalar(select(table.id).where(table.key.contains(mark))) for kind, table in KINDS.items()
+        },
         numbers={
             "communications.show": session.scalar(
                 select(Communication.id).where(Communication.vendor_id == f"chat-{mark}")

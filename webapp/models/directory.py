@@ -12,7 +12,6 @@ from sqlalchemy.orm import Mapped, declared_attr, mapped_column, relationship
 
 from .base import Base, Numbered
 
-
 LONGEST_SEARCH_TEXT = 700
 
 

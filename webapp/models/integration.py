@@ -79,7 +79,7 @@ class Integration(Numbered, Target, Base):
     """One connection. ``kind``, ``campaign``, ``source`` and ``site`` are its default (DESIGN: fallback).
 
     ``fill_without_campaign``: chats whose visit matched no campaign go on to the later rules. ``options`` are the
-    vendor's own settings. ``saved_at`` is the first «Сохранить». ``revision`` grows with every change, the mapping's too.
+    vendor's own settings. ``saved_at`` is the first «Сохранить». ``revision`` counts changes, the mapping's too.
     """
 
     __tablename__ = "integration"

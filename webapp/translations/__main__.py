@@ -1,4 +1,4 @@
-"""``python -m webapp.translations``: collect the texts, bring the catalogues up to date, say what has no translation."""
+"""``python -m webapp.translations``: bring the catalogues up to date and say what has no translation."""
 
 from __future__ import annotations
 

@@ -23,11 +23,13 @@ def init_app(app: Flask) -> None:
         health,
         hooks,
         integrations,
+        numbers,
         options,
         people,
         shell,
     )
 
+    numbers.init_app(app)
     for module in (hooks, health, auth, integrations, communications, events, directory, options, account, people):
         app.register_blueprint(module.blueprint)
     app.before_request(access.refuse_undeclared)

@@ -14,6 +14,7 @@ from sqlalchemy import select
 from webapp.extensions import db, login
 from webapp.models import Account, Membership, Role, User
 
+from .numbers import row_number
 from .repeat import offer_to_repeat
 
 View = Callable[..., Any]
@@ -88,11 +89,11 @@ def refuse_undeclared() -> None:
 @login.user_loader
 def load_user(session_name: str) -> User | None:
     """The user of a session; None when the password has changed since."""
-    number, _dot, version = session_name.partition(".")
-    if not number.isdigit() or not version.isdigit():
+    number, version = (row_number(part) for part in session_name.partition(".")[::2])
+    if number is None or version is None:
         return None
-    user = db.session.get(User, int(number))
-    return user if user and user.session_version == int(version) else None
+    user = db.session.get(User, number)
+    return user if user and user.session_version == version else None
 
 
 def _to_sign_in() -> Any:

@@ -19,6 +19,7 @@ from webapp.models import AuditRecord, Role
 
 from .access import member
 from .forms import PageForm, at_most, required, stripped, timezone_choices
+from .numbers import number_argument
 from .partial import done
 
 blueprint = Blueprint("account", __name__, url_prefix="/a/<slug>/settings")
@@ -92,7 +93,7 @@ def settings() -> Any:
 @member(Role.OWNER)
 def show_audit() -> str:
     """Who changed which setting, the latest first."""
-    before = request.args.get("before", type=int)
+    before = number_argument("before")
     query = select(AuditRecord).where(AuditRecord.account_id == g.account.id)
     if before:
         query = query.where(AuditRecord.id < before)

@@ -105,10 +105,15 @@ def sign_in() -> Any:
 
 @blueprint.errorhandler(RateLimitExceeded)
 def too_often(_error: RateLimitExceeded) -> Any:
-    """Say it on the page, with what was typed still there."""
-    form = SignInForm()
-    form.password.errors = [_("Слишком много попыток. Подождите минуту и попробуйте ещё раз.")]
-    return render_template("auth/sign_in.html", form=form, fresh=False), 429
+    """Say it on the page that was sent, with what was typed still there."""
+    advice = [_("Слишком много попыток. Подождите минуту и попробуйте ещё раз.")]
+    if request.endpoint == "auth.password":
+        form = PasswordForm()
+        form.current.errors = advice
+        return render_template("auth/password.html", form=form), 429
+    sign_in_form = SignInForm()
+    sign_in_form.password.errors = advice
+    return render_template("auth/sign_in.html", form=sign_in_form, fresh=False), 429
 
 
 @blueprint.post("/sign-out")
@@ -296,5 +301,8 @@ def _own_path(address: str | None) -> str | None:
         or any(ord(character) < 32 for character in address)
     ):
         return None
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return None
     return address if not parts.scheme and not parts.netloc and not address.startswith("//") else None

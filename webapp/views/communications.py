@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -21,10 +22,14 @@ from webapp.resolution import Rule
 
 from .access import member
 from .directory_search import like
+from .numbers import number_argument, row_number
 
 blueprint = Blueprint("communications", __name__, url_prefix="/a/<slug>/communications")
 
 PAGE_SIZE = 50
+
+#: A part of a phone number: digits with the signs that people put between them.
+_LIKE_A_PHONE = re.compile(r"\+?(?=(?:[\s()-]*\d){4})[\d\s()-]+")
 
 #: A count is shown up to here; beyond it costs more than it tells.
 LARGEST_COUNT = 1000
@@ -65,7 +70,7 @@ class Filters:
             since=_day(chosen("since")),
             until=_day(chosen("until")),
             type=chosen("type") if chosen("type") in list(ConversationType) else None,
-            integration=chosen("integration", type=int),
+            integration=number_argument("integration"),
             rule=chosen("rule") if chosen("rule") in list(Rule) else None,
             query=(chosen("q") or "").replace("\0", "").strip()[:200],
         )
@@ -126,8 +131,9 @@ def index() -> str:
         largest_count=LARGEST_COUNT,
         rules=wording.RULE_NAMES,
         types=wording.TYPE_NAMES,
-        older_url=_url(filters, before=_key(rows[-1])) if older else None,
-        newer_url=_url(filters, after=_key(rows[0])) if newer else None,
+        older_url=_url(filters, before=_key(rows[-1])) if older and rows else None,
+        # Beyond either end there is nothing to go on from: back to the beginning.
+        newer_url=(_url(filters, after=_key(rows[0])) if rows else _url(filters)) if newer else None,
         first_steps=None if rows or filters.any else first_steps(integrations),
     )
 
@@ -233,6 +239,8 @@ def _search(query: str) -> ColumnElement[bool]:
     email = normalise_email(query)
     if email:
         return Communication.contact_email == email
+    if _LIKE_A_PHONE.fullmatch(query):
+        return Communication.contact_phone.like(like("".join(filter(str.isdecimal, query))))
     return Communication.search_text.like(like(query.casefold()), escape="\\")
 
 
@@ -245,7 +253,8 @@ def _position(text: str | None) -> tuple[datetime, int] | None:
     try:
         seconds, micro, number = (text or "").split(".")
         moment = datetime.fromtimestamp(int(seconds), ZoneInfo("UTC")) + timedelta(microseconds=int(micro))
-        return moment, int(number)
+        row = row_number(number)
+        return None if row is None else (moment, row)
     except (ValueError, OverflowError, OSError):
         return None
 

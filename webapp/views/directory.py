@@ -21,6 +21,7 @@ from webapp.models import KINDS, Role, clean_domain, utc_now
 from .access import member
 from .directory_search import get, page
 from .forms import Email, PageForm, at_most, required, stripped
+from .numbers import number_argument
 from .partial import done, page_or_block
 from .picker import Picker
 from .rules_input import MARKS, OPERATOR_NAMES, RulesInput
@@ -54,11 +55,14 @@ class SiteForm(PageForm):
     def validate_domain(self, field: Any) -> None:
         """Take the domain out of whatever was pasted."""
         try:
-            field.data = clean_domain(field.data)
+            domain = clean_domain(field.data).removeprefix("www.")
+            if "." not in domain:
+                raise ValueError(domain)
         except ValueError:
             raise ValidationError(
                 _("Это не домен. Нужен вид romashka.ru, можно вставить адрес страницы целиком.")
             ) from None
+        field.data = domain
 
 
 class RuledForm(PageForm):
@@ -102,7 +106,7 @@ def entries(kind: str) -> Any:
     """One list: searched, paged."""
     _check(kind)
     query, archived = request.args.get("q", "").strip(), request.args.get("archived") == "1"
-    after = request.args.get("after", type=int)
+    after = number_argument("after")
     found, more = page(g.account, kind, query, archived, after, PAGE_SIZE)
     table = KINDS[kind]
     total = db.session.scalar(
@@ -217,7 +221,8 @@ def _save(kind: str, found: Any, form: PageForm, rules: RulesInput, site: Picker
         if kind == "campaigns":
             entry.site_id = site.id
     if not found:
-        entry.key = free_key(table, g.account.id, form.domain.data if kind == "sites" else entry.label)
+        named = {"sites": "domain", "employees": "full_name"}.get(kind, "name")
+        entry.key = free_key(table, g.account.id, getattr(entry, named))
         db.session.add(entry)
     entry.refresh_search_text()
     after = _state(kind, entry)

@@ -12,6 +12,9 @@ from webapp.models import KINDS, Account, fold
 #: How many a picker offers at once; more is said, not sent.
 OFFERED = 20
 
+#: Among so many entries that hold a name the one that is called exactly so is looked for.
+MOST_OF_A_NAME = 5000
+
 
 def like(text: str) -> str:
     """A LIKE pattern that finds this text anywhere, whatever signs are in it (escape character: backslash)."""
@@ -64,7 +67,7 @@ def by_label(account: Account, kind: str, text: str) -> Any:
     folded = fold(text).strip()
     if not folded:
         return None
-    candidates, _total = offer(account, kind, folded, limit=50)
+    candidates, _total = offer(account, kind, folded, limit=MOST_OF_A_NAME)
     exact = [entry for entry in candidates if fold(entry.label) == folded]
     exact = exact or [entry for entry in candidates if folded in _names(entry)]
     return exact[0] if len(exact) == 1 else None

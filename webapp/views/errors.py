@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import structlog
-from flask import Flask, Response, make_response, render_template, request
+from flask import Flask, Response, g, make_response, render_template, request
 from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
-from webapp.extensions import db
+from webapp.extensions import db, login
 
 from .partial import is_partial
 from .repeat import offer_to_repeat
@@ -43,6 +44,14 @@ def _answer(code: int, heading: str, advice: str) -> Any:
     return make_response(render_template(template, code=code, heading=heading, advice=advice), code)
 
 
+def _do_without_database() -> None:
+    """The error page is made for somebody unknown: who it is stands in the database."""
+    with suppress(SQLAlchemyError):
+        db.session.rollback()
+    g.pop("account", None)
+    g._login_user = login.anonymous_user()
+
+
 def init_app(app: Flask) -> None:
     """Bind the handlers to the application."""
 
@@ -63,8 +72,8 @@ def init_app(app: Flask) -> None:
 
     @app.errorhandler(OperationalError)
     def database_down(error: OperationalError) -> Any:
-        db.session.rollback()
         log.error("database_unavailable", path=request.path, error=str(error.orig))
+        _do_without_database()
         return _answer(503, *_words(503))
 
     @app.errorhandler(Exception)

@@ -20,6 +20,7 @@ from webapp.intake import process
 from webapp.models import EventState, Integration, Role, WebhookEvent
 
 from .access import member
+from .numbers import number_argument
 from .partial import done
 
 blueprint = Blueprint("events", __name__, url_prefix="/a/<slug>/events")
@@ -55,8 +56,8 @@ NOTES = {
 def index() -> str:
     """The list, the latest first."""
     state = request.args.get("state") if request.args.get("state") in list(EventState) else None
-    integration = request.args.get("integration", type=int)
-    before = request.args.get("before", type=int)
+    integration = number_argument("integration")
+    before = number_argument("before")
     query = (
         select(WebhookEvent)
         .options(joinedload(WebhookEvent.integration), selectinload(WebhookEvent.communications))

@@ -147,7 +147,11 @@ class SettingsInput:
             form.get("fill_without_campaign") == "y",
             registry()[integration.vendor].OptionsForm(form, prefix="option-"),
             rows,
-            {widget.id: normalise_channel(form.get(f"widget-{widget.id}")) or "" for widget in integration.widgets},
+            {
+                widget.id: normalise_channel(form[f"widget-{widget.id}"]) or ""
+                for widget in integration.widgets
+                if f"widget-{widget.id}" in form
+            },
         )
 
     def act(self, action: str) -> bool:
@@ -207,7 +211,9 @@ class SettingsInput:
         for gone in kept.values():
             integration.mappings.remove(gone)
         for widget in integration.widgets:
-            widget.channel = self.widgets.get(widget.id) or None
+            # One that appeared after the page was opened keeps its label.
+            if widget.id in self.widgets:
+                widget.channel = self.widgets[widget.id] or None
         integration.saved_at = integration.saved_at or utc_now()
         db.session.flush()
         after = state(integration)

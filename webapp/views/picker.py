@@ -11,6 +11,7 @@ from flask_babel import gettext as _
 from webapp.models import Account
 
 from .directory_search import by_label, get
+from .numbers import row_number
 
 
 @dataclass
@@ -44,7 +45,7 @@ class Picker:
         """What was sent. The written text decides; ``required`` is the error when it is empty."""
         text = form.get(f"{name}_text", "").replace("\0", "").strip()
         number = form.get(name, "")
-        entry = get(account, kind, int(number)) if number.isdigit() and len(number) < 19 else None
+        entry = get(account, kind, row_number(number))
         if f"{name}_text" not in form:
             text = entry.label if entry else ""
         if not text:

@@ -21,7 +21,14 @@ def offer_to_repeat(code: int, heading: str, advice: str) -> Any:
     if is_partial():
         return make_response(render_template("fragments/problem.html", heading=heading, advice=advice), code)
     fields = []
-    if urlsplit(request.headers.get("Origin", "")).netloc == request.host:
+    if _from_our_own_page():
         fields = [(name, value) for name, value in request.form.items(multi=True) if name not in NEVER_REPEATED]
     page = render_template("repeat.html", heading=heading, advice=advice, fields=fields, address=request.full_path)
     return make_response(page, code)
+
+
+def _from_our_own_page() -> bool:
+    try:
+        return urlsplit(request.headers.get("Origin", "")).netloc == request.host
+    except ValueError:
+        return False

@@ -14,7 +14,8 @@ from webapp.resolution import Operator
 MARKS = ("utm_source", "utm_medium", "utm_campaign", "utm_content", "utm_term")
 OPERATOR_NAMES = {Operator.EQUALS.value: _l("равна"), Operator.CONTAINS.value: _l("содержит")}
 
-MOST_RULES, MOST_CONDITIONS, LONGEST_VALUE = 500, 50, 255
+#: How many rows the buttons add. More from a file are shown and kept.
+MOST_RULES, MOST_CONDITIONS, LONGEST_VALUE = 50, 10, 255
 
 _FIELD = re.compile(r"rule-(\d{1,3})-(\d{1,3})-(mark|op|value)")
 _ACTION = re.compile(r"(add-rule)|(add-condition)-(\d{1,3})|(remove)-(\d{1,3})-(\d{1,3})")
@@ -52,11 +53,11 @@ class RulesInput:
                 rule, row, part = int(found[1]), int(found[2]), found[3]
                 cells.setdefault(rule, {}).setdefault(row, {})[part] = value.replace("\0", "").strip()
         rules = []
-        for _number, rows in sorted(cells.items())[:MOST_RULES]:
+        for _number, rows in sorted(cells.items()):
             rules.append(
                 [
                     Condition(cell.get("mark", MARKS[0]), cell.get("op", Operator.EQUALS.value), cell.get("value", ""))
-                    for _row, cell in sorted(rows.items())[:MOST_CONDITIONS]
+                    for _row, cell in sorted(rows.items())
                 ]
             )
         return cls(rules)

@@ -1,0 +1,198 @@
+"""`make demo`: the product with an example cabinet, a stand-in for Jivo beside it, and people who write.
+
+The first start prepares DATA_DIR (./data/demo) and sends the chats of the last 30 days through the real webhook; then a
+chat comes every 20 seconds. Ctrl-C ends everything. Environment: DATA_DIR, PORT (8000), DEMO_CHATS (300), DEMO_PAUSE
+(seconds, 20), DEMO_JIVO_PORT (9100), DEMO_DATABASE_URL (SQLite in DATA_DIR). DATABASE_URL is not looked at: invented
+chats must never get into a real cabinet.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import secrets
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from webapp import logs
+from webapp.supervisor import Program, run
+
+from .demo_chats import DemoChat, chat, past_moments
+from .jivo import JivoDouble
+
+ROOT = Path(__file__).parents[2]
+EMAIL, ACCOUNT, INTEGRATION = "demo@leadtrail.example", "romashka", "jivo"
+
+#: How long the product may take to begin to answer.
+START_SECONDS = 120
+
+#: Between the acceptance of a chat and its end, where both are told while one watches.
+CHAT_SECONDS = 5
+
+BANNER = """
+  Пример готов: {url}
+
+    Почта   {email}
+    Пароль  {password}
+
+  Что посмотреть
+    Обращения и цели  {url}/a/{account}/communications
+        Откройте любое обращение: видно, почему оно отнесено к этой кампании, правило за правилом.
+    Интеграция Jivo   {url}/a/{account}/integrations/{integration}
+        Viber и Avito уже пишут, но не сопоставлены: страница сама их предложит. Отправьте проверочный чат.
+    События           {url}/a/{account}/events
+        Каждый вебхук, как он пришёл.
+    Справочники       {url}/a/{account}/directory/campaigns
+        Правила по UTM-меткам. Измените правило: следующие чаты пойдут по новому.
+
+  Вместо Jivo отвечает {double}. Новый чат — каждые {pause:g} с.
+  Остановить: Ctrl-C. Начать заново: удалите {data_dir}
+"""
+
+
+def main() -> int:
+    """Prepare, then run the product and the traffic until Ctrl-C; gives the exit status."""
+    data_dir = Path(os.environ.setdefault("DATA_DIR", str(ROOT / "data" / "demo"))).resolve()
+    os.environ["DATA_DIR"] = str(data_dir)
+    os.environ.pop("DATABASE_URL_FILE", None)
+    os.environ["DATABASE_URL"] = os.environ.get("DEMO_DATABASE_URL", "")
+    os.environ.setdefault("LOG_LEVEL", "WARNING")
+    logs.configure("text", os.environ["LOG_LEVEL"])
+    os.chdir(ROOT)
+    state = State(data_dir)
+    if not state.exists and (data_dir / "leadtrail.db").exists():
+        print(f"{data_dir} belongs to another installation: give the demo a DATA_DIR of its own", file=sys.stderr)
+        return 2
+    print("  Готовим пример…", flush=True)
+    _prepare(state)
+    return run(
+        (
+            Program("product", (sys.executable, "-m", "webapp.supervisor"), essential=True),
+            Program("chats", (sys.executable, "-m", "tests.doubles.demo", "chats")),
+        )
+    )
+
+
+class State:
+    """What the demo keeps between two starts: ``demo.json`` in DATA_DIR."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir
+        self._path = data_dir / "demo.json"
+        self.exists = self._path.exists()
+        self.kept: dict[str, Any] = json.loads(self._path.read_text()) if self.exists else {}
+
+    def keep(self, **values: Any) -> None:
+        """Write it down, whole or not at all."""
+        self.kept |= values
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        draft = self._path.with_suffix(".new")
+        draft.touch(mode=0o600)
+        draft.write_text(json.dumps(self.kept))
+        draft.replace(self._path)
+
+
+def _prepare(state: State) -> None:
+    """Tables always; the cabinet and its user at the first start only, so that what was changed by hand stays."""
+    _flask("database", "prepare")
+    if state.kept.get("prepared"):
+        return
+    state.keep(password=secrets.token_urlsafe(9), started=int(time.time()), sent=0)
+    _flask("config", "apply", "docs/demo.yaml")
+    _flask("user", "create", EMAIL, "--account", ACCOUNT, "--role", "owner", typed=state.kept["password"])
+    state.keep(prepared=True, volume=int(os.environ.get("DEMO_CHATS") or 300))
+
+
+def _flask(*arguments: str, typed: str = "") -> str:
+    """Run one of the product's commands as a user would; gives what it prints. Ends the demo when it fails."""
+    command = [sys.executable, "-m", "flask", "--app", "wsgi", *arguments]
+    done = subprocess.run(command, input=typed + "\n", capture_output=True, text=True, cwd=ROOT)
+    if done.returncode:
+        sys.exit(f"flask {' '.join(arguments)}: {done.stderr or done.stdout}")
+    return done.stdout.strip()
+
+
+def send_chats() -> None:
+    """The second program: tell where to look, send what is missing of the past, then one chat after the other."""
+    state = State(Path(os.environ["DATA_DIR"]))
+    port = int(os.environ.get("PORT") or 8000)
+    pause = float(os.environ.get("DEMO_PAUSE") or 20)
+    _wait_for(port)
+    with _double() as double:
+        feed = Feed(double, f"http://127.0.0.1:{port}")
+        words = {"email": EMAIL, "account": ACCOUNT, "integration": INTEGRATION, "password": state.kept["password"]}
+        told = BANNER.format(
+            url=f"http://localhost:{port}", double=double.url, pause=pause, data_dir=state.data_dir, **words
+        )
+        print(told, flush=True)
+        volume = state.kept["volume"]
+        moments = past_moments(volume, state.kept["started"])
+        if state.kept["sent"] < volume:
+            print(f"  Присылаем чаты за последние 30 дней ({volume})…", flush=True)
+        while state.kept["sent"] < volume:
+            number = state.kept["sent"] + 1
+            feed.send(chat(number, moments[number - 1]), seconds_between=0)
+            state.keep(sent=number)
+        print("  Прошлое на месте. Дальше — по одному.", flush=True)
+        while True:
+            number = state.kept["sent"] + 1
+            feed.send(chat(number, int(time.time())), seconds_between=min(CHAT_SECONDS, pause))
+            state.keep(sent=number)
+            time.sleep(pause)
+
+
+class Feed:
+    """Sends chats to the example's webhook address, which is asked for again when it has changed."""
+
+    def __init__(self, double: JivoDouble, server: str) -> None:
+        self._double, self._server = double, server
+        self._path = _hook_path()
+
+    def send(self, told: DemoChat, seconds_between: float) -> None:
+        """Send the events of one chat; waits as long as the product does not take them."""
+        for place, order in enumerate(told.orders):
+            if place:
+                time.sleep(seconds_between)
+            while not self._taken(order, told.channel):
+                time.sleep(3)
+
+    def _taken(self, order: dict[str, Any], channel: str | None) -> bool:
+        url = self._server + self._path + (f"/{channel}" if channel else "")
+        status = self._double.send({**order, "url": url, "switches": {"timeout_s": 10}})["status"]
+        if status == 404:
+            self._path = _hook_path()
+        return status == 200
+
+
+def _hook_path() -> str:
+    return _flask("hook-url", "--account", ACCOUNT, "--integration", INTEGRATION)
+
+
+def _double() -> JivoDouble:
+    """On its usual port, or on a free one where that is taken."""
+    try:
+        return JivoDouble(int(os.environ.get("DEMO_JIVO_PORT") or 9100))
+    except OSError:
+        return JivoDouble()
+
+
+def _wait_for(port: int) -> None:
+    """Until the product answers. Ends the program when it does not."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            connection.request("GET", "/healthz")
+            if connection.getresponse().status == 200:
+                return
+        except OSError:
+            time.sleep(0.2)
+    sys.exit(f"nothing answers on port {port}")
+
+
+if __name__ == "__main__":
+    sys.exit(send_chats() if sys.argv[1:] == ["chats"] else main())
