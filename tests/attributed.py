@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from tests.factories import make_visit
-from webapp.attribution import attribute
+from webapp.attribution import Client, attribute, find_client
 from webapp.models import Account, Communication, Integration, Visit
 
 BEGAN = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -33,7 +33,7 @@ def chat(session: Session, integration: Integration, token: str | None = None, *
     )
     session.add(made)
     session.flush()
-    attribute(session, integration, made)
+    attribute(session, integration, made, known_client(session, made))
     session.commit()
     return made
 
@@ -46,3 +46,10 @@ def outcomes(communication: Communication) -> dict[str, str]:
 def visited(session: Session, account: Account, token: str = "8f3c", ago: timedelta = HOUR, **values: Any) -> Visit:
     """A visit that began so long before BEGAN."""
     return make_visit(session, account, token, started_at=BEGAN - ago, **values)
+
+
+def known_client(session: Session, communication: Communication) -> Client | None:
+    """What is known of the person of this communication."""
+    if communication.client is None:
+        return None
+    return find_client(session.connection(), communication.integration_id, communication.client)

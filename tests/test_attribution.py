@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy.orm import Session
 
-from tests.attributed import BEGAN, DAY, EMAIL, HOUR, PHONE, chat, outcomes, visited
+from tests.attributed import BEGAN, DAY, EMAIL, HOUR, PHONE, chat, known_client, outcomes, visited
 from tests.factories import (
     make_account,
     make_campaign,
@@ -236,7 +236,7 @@ class TestContact:
         visited(session, account)
         found = chat(session, integration, "8f3c", contact_phone=PHONE)
         found.clues = {}
-        attribute(session, integration, found)
+        attribute(session, integration, found, known_client(session, found))
 
         assert (outcomes(found)["contact"], found.visit_id) == ("absent", None)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -155,8 +157,18 @@ def test_an_event_whose_answer_nobody_read_is_a_duplicate_the_second_time(stage:
     whole(stage.communication())
 
 
+@pytest.mark.processes
 def test_two_hundred_events_in_a_second_are_all_answered_in_time(stage: Stage):
-    assert len(stage.play("burst")) == 200
+    """The stand-in runs alone, so that its own work does not slow the product down."""
+    command = [sys.executable, "-m", "tests.doubles.jivo", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1]) as alone:
+        beside, stage.double = stage.double, alone.stdout.readline().split()[-1]
+        try:
+            assert len(stage.play("burst")) == 200
+        finally:
+            stage.double = beside
+            alone.terminate()
+    assert alone.returncode == 0
     assert len(stage.communications()) == 200
 
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import bindparam, or_, select
+from sqlalchemy import Connection, bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from webapp.cabinets import cabinet_of
@@ -67,14 +67,12 @@ _kept: WeakKeyDictionary[Any, _Kept] = WeakKeyDictionary()
 
 
 def attribute(
-    session: Session, integration: Integration, communication: Communication, client: Client | None = None
+    session: Session, integration: Integration, communication: Communication, client: Client | None
 ) -> Attribution:
     """Decide who brought this communication, and write the decision and its trail into it.
 
-    ``client`` is what is known of the person, where the caller has it at hand already.
+    ``client`` is what is known of the person beyond this conversation (``find_client``).
     """
-    if client is None and communication.client:
-        client = find_client(session, integration.id, communication.client)
     account = integration.account
     question = Question(
         started_at=communication.started_at,
@@ -119,9 +117,9 @@ def policy(session: Session, account: Account, integration: Integration) -> Poli
     return known[1]
 
 
-def find_client(session: Session, integration_id: int, number: str) -> Client | None:
+def find_client(connection: Connection, integration_id: int, number: str) -> Client | None:
     """The person of this number, if anything is known of them beyond their conversations."""
-    row = session.connection().execute(_CLIENT, {"integration_id": integration_id, "client": number}).first()
+    row = connection.execute(_CLIENT, {"integration_id": integration_id, "client": number}).first()
     if row is None:
         return None
     token = SessionToken(**row.token) if row.token else None
@@ -147,10 +145,10 @@ def sightings(
         named = next((visit for visit in found if visit.account_id == account.id), None)
         elsewhere = bool(found) and named is None
     return Sightings(
-        named=_facts(named),
+        named=_facts(session, named),
         named_elsewhere=elsewhere,
-        beacon=_facts(_beacon(session, communication, client)),
-        contact=_facts(_by_contact(session, account, communication)),
+        beacon=_facts(session, _beacon(session, communication, client)),
+        contact=_facts(session, _by_contact(session, account, communication)),
     )
 
 
@@ -187,16 +185,20 @@ def _target(session: Session, row: Integration | ChannelMapping) -> Target:
     return Target(row.campaign_id, row.source_id, site)
 
 
-def _facts(visit: Visit | None) -> VisitFacts | None:
+def _facts(session: Session, visit: Visit | None) -> VisitFacts | None:
+    """A visit as the rules take it. Without a site of its own it has its campaign's."""
     if visit is None:
         return None
+    site = visit.site_id
+    if site is None and visit.campaign_id is not None:
+        site = session.scalar(select(Campaign.site_id).where(Campaign.id == visit.campaign_id))
     return VisitFacts(
         id=visit.id,
         session_id=visit.session_id,
         started_at=visit.started_at,
         campaign=visit.campaign_id,
         source=visit.source_id,
-        site=visit.site_id,
+        site=site,
         marks=dict(visit.marks or {}),
     )
 
@@ -210,6 +212,8 @@ def _beacon(session: Session, communication: Communication, client: Client | Non
 
 def _by_contact(session: Session, account: Account, communication: Communication) -> Visit | None:
     """The latest visit that an earlier communication of the same phone or e-mail was tied to."""
+    if not account.contact_window_days:
+        return None
     ways = [
         column == value
         for column, value in (
@@ -218,7 +222,7 @@ def _by_contact(session: Session, account: Account, communication: Communication
         )
         if value
     ]
-    if not account.contact_window_days or not ways:
+    if not ways:
         return None
     oldest = communication.started_at - timedelta(days=account.contact_window_days)
     return session.scalar(

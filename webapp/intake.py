@@ -103,34 +103,33 @@ def store(session: Session, integration: Integration, received: Received) -> Acc
     """
     active, problem = integration.active, received.problem
     state = _state(received.reading, problem) if active else EventState.STORED
-    number = (
-        session.connection()
-        .execute(
-            _STORE[dialect_of(session)],
-            {
-                "account_id": integration.account_id,
-                "integration_id": integration.id,
-                "received_at": received.received_at,
-                "created_at": received.received_at,
-                "channel": received.channel,
-                "content_type": received.content_type,
-                "body": received.body,
-                "digest": received.digest,
-                "repeats": 0,
-                "is_test": received.is_test,
-                "state": state,
-                "error": problem if active else None,
-                "processed_at": received.received_at if active else None,
-                **_described(received.reading),
-            },
-        )
-        .scalar()
-    )
+    connection = session.connection()
+    number = connection.execute(
+        _STORE[dialect_of(connection)],
+        {
+            "account_id": integration.account_id,
+            "integration_id": integration.id,
+            "received_at": received.received_at,
+            "created_at": received.received_at,
+            "channel": received.channel,
+            "content_type": received.content_type,
+            "body": received.body,
+            "digest": received.digest,
+            "repeats": 0,
+            "is_test": received.is_test,
+            "state": state,
+            "error": problem if active else None,
+            "processed_at": received.received_at if active else None,
+            **_described(received.reading),
+        },
+    ).scalar()
     if number is None:
         accepted = _repeat(session, integration, received)
     else:
         if active and not problem:
-            occasion = Occasion(number, received.channel, received.received_at, received.is_test, first=True)
+            occasion = Occasion(
+                connection, number, received.channel, received.received_at, received.is_test, first=True
+            )
             problem = _try_to_record(session, integration, occasion, received.reading)
             if problem:
                 state = EventState.FAILED
@@ -149,7 +148,9 @@ def process(session: Session, integration: Integration, event: WebhookEvent) -> 
     """
     reading, problem = _parse(integration, event.body, event.content_type, event.received_at)
     if not problem:
-        occasion = Occasion(event.id, event.channel, event.received_at, event.is_test, event.processed_at is None)
+        occasion = Occasion(
+            session.connection(), event.id, event.channel, event.received_at, event.is_test, event.processed_at is None
+        )
         problem = _try_to_record(session, integration, occasion, reading)
     for name, value in _described(reading).items():
         setattr(event, name, value)
@@ -160,7 +161,7 @@ def normalise_channel(channel: str | None) -> str | None:
     """The channel's word, lower-case, from the last segment of an address or from a label."""
     if not channel:
         return None
-    word = re.sub(r"[^\w.-]+", "-", channel.strip().casefold()).strip("-")[:LONGEST_CHANNEL]
+    word = re.sub(r"[^\w.-]+", "-", channel.strip().casefold())[:LONGEST_CHANNEL].strip("-")
     return CHANNEL_WORDS.get(word, word) or None
 
 
@@ -216,6 +217,8 @@ def _try_to_record(session: Session, integration: Integration, occasion: Occasio
         for last_attempt in (False, True):
             try:
                 with session.begin_nested():
+                    # The savepoint is set when the session is next asked for its connection, not before.
+                    session.connection()
                     record(session, integration, occasion, reading)
                 return None
             except IntegrityError:

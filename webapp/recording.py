@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, text
+from sqlalchemy import Connection, bindparam, insert, select, text
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
@@ -54,8 +54,12 @@ _COLUMNS = [column.key for column in _communications.columns if column.key != "i
 
 @dataclass(frozen=True)
 class Occasion:
-    """The event on whose occasion something is recorded. ``first``: it is being read for the first time."""
+    """The event on whose occasion something is recorded. ``first``: it is being read for the first time.
 
+    ``connection`` is the session's, asked for once.
+    """
+
+    connection: Connection
     id: int
     channel: str | None
     received_at: datetime
@@ -63,9 +67,9 @@ class Occasion:
     first: bool
 
 
-def dialect_of(session: Session) -> str:
+def dialect_of(connection: Connection) -> str:
     """sqlite or postgresql."""
-    return session.get_bind().dialect.name
+    return connection.dialect.name
 
 
 def record(session: Session, integration: Integration, occasion: Occasion, reading: Reading) -> None:
@@ -75,7 +79,7 @@ def record(session: Session, integration: Integration, occasion: Occasion, readi
     """
     channel = occasion.channel
     if reading.widget:
-        label = _see_widget(session, integration, occasion, reading.widget)
+        label = _see_widget(integration, occasion, reading.widget)
         channel = channel or label
     for told in reading.client_updates:
         _record_client(session, integration, occasion, told)
@@ -83,7 +87,7 @@ def record(session: Session, integration: Integration, occasion: Occasion, readi
         _record_conversation(session, integration, occasion, conversation, channel)
 
 
-def _see_widget(session: Session, integration: Integration, occasion: Occasion, widget: str) -> str | None:
+def _see_widget(integration: Integration, occasion: Occasion, widget: str) -> str | None:
     """Count the vendor's channel id, so that the page can offer it to be labelled; gives its label."""
     values = {
         "integration_id": integration.id,
@@ -92,20 +96,20 @@ def _see_widget(session: Session, integration: Integration, occasion: Occasion, 
         "last_seen_at": occasion.received_at,
         "created_at": occasion.received_at,
     }
-    return session.connection().execute(_SEE_WIDGET[dialect_of(session)], values).scalar()
+    return occasion.connection.execute(_SEE_WIDGET[dialect_of(occasion.connection)], values).scalar()
 
 
-def _lock_client(session: Session, integration: Integration, number: str) -> None:
+def _lock_client(occasion: Occasion, integration: Integration, number: str) -> None:
     """Chat and contact card of a person take turns, or each could miss the other; SQLite has one writer anyway."""
-    if dialect_of(session) == "postgresql":
-        session.execute(
+    if dialect_of(occasion.connection) == "postgresql":
+        occasion.connection.execute(
             text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": f"{integration.id}:{number}"}
         )
 
 
 def _record_client(session: Session, integration: Integration, occasion: Occasion, told: ClientUpdate) -> None:
     """Keep what is said of a person, and write it into their conversations that lack it."""
-    _lock_client(session, integration, told.client)
+    _lock_client(occasion, integration, told.client)
     client = session.scalar(
         select(VendorClient).where(VendorClient.integration_id == integration.id, VendorClient.client == told.client)
     )
@@ -118,6 +122,7 @@ def _record_client(session: Session, integration: Integration, occasion: Occasio
         )
         session.add(client)
     update_client(client, told.contact, told.token, occasion.received_at)
+    session.flush()
     conversations = session.scalars(
         select(Communication)
         .where(Communication.integration_id == integration.id, Communication.client == told.client)
@@ -128,9 +133,11 @@ def _record_client(session: Session, integration: Integration, occasion: Occasio
     for communication in conversations:
         changed = fill_contact(communication, told.contact)
         if told.token and fill_token(communication, told.token):
-            attribute(session, integration, communication)
             changed = True
         if changed:
+            attribute(
+                session, integration, communication, find_client(occasion.connection, integration.id, told.client)
+            )
             _finish(session, integration, occasion, communication)
 
 
@@ -140,9 +147,9 @@ def _record_conversation(
     """Create or enrich the communication of a conversation, and attribute it anew if its clues have changed."""
     client = None
     if told.clues.client:
-        _lock_client(session, integration, told.clues.client)
-        client = find_client(session, integration.id, told.clues.client)
-    communication = _find(session, integration, told)
+        _lock_client(occasion, integration, told.clues.client)
+        client = find_client(occasion.connection, integration.id, told.clues.client)
+    communication = _find(session, integration, occasion, told)
     known = communication is not None
     if communication is None:
         communication = Communication(
@@ -175,10 +182,10 @@ def _record_conversation(
     _finish(session, integration, occasion, communication, known=known)
 
 
-def _find(session: Session, integration: Integration, told: Conversation) -> Communication | None:
+def _find(session: Session, integration: Integration, occasion: Occasion, told: Conversation) -> Communication | None:
     """The communication of this conversation, locked. Most have none yet, and that is found out cheaply."""
     key = {"integration_id": integration.id, "type": str(told.type), "vendor_id": told.vendor_id}
-    number = session.connection().execute(_FIND, key).scalar()
+    number = occasion.connection.execute(_FIND, key).scalar()
     return None if number is None else session.get(Communication, number, populate_existing=True)
 
 
@@ -205,12 +212,12 @@ def _finish(
 ) -> None:
     """Write the communication, tie the event to it, tell the cabinet."""
     communication.updated_at = utc_now()
-    connection = session.connection()
     if known:
         session.flush()
         number = communication.id
     else:
         values = {name: getattr(communication, name) for name in _COLUMNS}
-        number = connection.execute(_CREATE, values).inserted_primary_key[0]
-    connection.execute(_LINK[dialect_of(session)], {"event_id": occasion.id, "communication_id": number})
+        number = occasion.connection.execute(_CREATE, values).inserted_primary_key[0]
+    link = {"event_id": occasion.id, "communication_id": number}
+    occasion.connection.execute(_LINK[dialect_of(occasion.connection)], link)
     cabinet_of(integration.account).record(session, number)

@@ -79,7 +79,9 @@ class Watch:
 
     def _console(self, message: ConsoleMessage) -> None:
         # What could not be loaded is told by the events of the network, with its status.
-        if message.type == "error" and not message.text.startswith("Failed to load resource"):
+        if message.type != "error" or message.text.startswith("Failed to load resource"):
+            return
+        if not (self._unanswered and "Failed to fetch" in message.text):
             self.problems.append(f"console: {message.text}")
 
     def _request(self, request: Request) -> None:

@@ -35,8 +35,9 @@ def count_changes(session: Session, _context: Any, _instances: Any) -> None:
     with session.no_autoflush:
         for integration in integrations:
             if inspect(integration).persistent and integration not in session.deleted:
-                integration.revision = (integration.revision or 0) + 1
+                integration.revision = Integration.revision + 1
         for number in accounts:
             account = session.get(Account, number)
             if account is not None:
-                account.revision += 1
+                # Counted by the database: two who change the directory at once must not arrive at the same number.
+                account.revision = Account.revision + 1

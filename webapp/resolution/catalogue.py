@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import itemgetter
 
 
 class Operator(StrEnum):
@@ -51,26 +52,32 @@ class Match:
 
 
 class _Ruled:
-    """Entries found by the value of a rule's first "equals", so that twenty thousand cost as little as twenty."""
+    """Entries found by the rarest "equals" of a rule, so that twenty thousand cost little more than twenty."""
 
     def __init__(self, entries: Iterable[Entry]) -> None:
+        ordered = sorted(entries, key=lambda entry: (entry.priority, entry.id))
+        often = Counter(pair for entry in ordered for rule in entry.rules for pair in _equalities(rule))
         self._by_value: dict[tuple[str, str], list[tuple[int, int, Entry]]] = defaultdict(list)
         self._others: list[tuple[int, int, Entry]] = []
-        for place, entry in enumerate(sorted(entries, key=lambda entry: (entry.priority, entry.id))):
+        for place, entry in enumerate(ordered):
             for number, rule in enumerate(entry.rules):
-                first = next((condition for condition in rule if condition.operator is Operator.EQUALS), None)
-                bucket = self._by_value[first.mark, first.value] if first else self._others
+                rarest = min(_equalities(rule), key=lambda pair: often[pair], default=None)
+                bucket = self._others if rarest is None else self._by_value[rarest]
                 bucket.append((place, number, entry))
 
     def match(self, marks: Mapping[str, str]) -> Match | None:
         candidates = list(self._others)
         for pair in marks.items():
             candidates += self._by_value.get(pair, ())
-        for _place, number, entry in sorted(candidates, key=lambda candidate: candidate[:2]):
+        for _place, number, entry in sorted(candidates, key=itemgetter(0, 1)):
             rule = entry.rules[number]
             if rule and all(condition.holds(marks) for condition in rule):
                 return Match(entry, number)
         return None
+
+
+def _equalities(rule: tuple[Condition, ...]) -> list[tuple[str, str]]:
+    return [(condition.mark, condition.value) for condition in rule if condition.operator is Operator.EQUALS]
 
 
 class Catalogue:

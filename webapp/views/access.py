@@ -80,7 +80,10 @@ def member(role: Role) -> Callable[[View], View]:
 
 
 def refuse_undeclared() -> None:
-    """Before each request: a route without a declared access is a mistake, and closed."""
+    """Before each request: a route without a declared access is a mistake, and closed. No row has a NUL in its name,
+    and PostgreSQL would not even be asked for one."""
+    if "\0" in request.path:
+        abort(404)
     view = current_app.view_functions.get(request.endpoint or "")
     if view is not None and request.endpoint != "static" and declared(view) is None:
         abort(500)

@@ -24,7 +24,8 @@ def like(text: str) -> str:
 
 def matches(table: Any, query: str) -> list[ColumnElement[bool]]:
     """Every word of the query stands somewhere in the entry. Signs between words (the dash of a label) do not count."""
-    words = [word for word in fold(query[:300]).split() if any(character.isalnum() for character in word)]
+    folded = fold(query[:300].replace("\0", " "))
+    words = [word for word in folded.split() if any(character.isalnum() for character in word)]
     return [table.search_text.like(like(word), escape="\\") for word in words[:8]]
 
 
@@ -64,7 +65,7 @@ def get(account: Account, kind: str, number: int | None) -> Any:
 
 def by_label(account: Account, kind: str, text: str) -> Any:
     """The one entry that is called exactly so; None when none is, or several are."""
-    folded = fold(text).strip()
+    folded = fold(text.replace("\0", " ")).strip()
     if not folded:
         return None
     candidates, _total = offer(account, kind, folded, limit=MOST_OF_A_NAME)
