@@ -37,7 +37,7 @@ def measure() -> list[str]:
     best = {name: sorted(found)[len(found) // 2] for name, found in rates.items()}
     sent = round(sum(rate * SECONDS for rate, _median, _late in rates["intake"]))
     rows = [
-        f"| {title} | {best[name][0]:.0f} | {best[name][1]:.1f} | {best[name][2]:.1f} | {best['intake'][0] / best[name][0]:.2f} |"
+        "| {} | {:.0f} | {:.1f} | {:.1f} | {:.2f} |".format(title, *best[name], best["intake"][0] / best[name][0])
         for name, title in (
             ("nothing", "(a) an endpoint that does nothing"),
             ("row", "(b) one row by plain sqlite3, synchronous=FULL"),
@@ -47,7 +47,7 @@ def measure() -> list[str]:
     return [
         "## Intake (SQLite, synchronous=FULL)",
         "",
-        f"{CLIENTS} keep-alive clients, gunicorn 2 × 8 threads, {CAMPAIGNS} campaigns with rules; median of {ROUNDS} rounds.",
+        f"{CLIENTS} keep-alive clients, gunicorn 2 × 8 threads, {CAMPAIGNS} campaigns with rules; median of {ROUNDS}.",
         f"{stored} of {sent} chats sent are stored, each one communication.",
         "",
         "| endpoint | requests/s | median ms | 99 % ms | intake ÷ this |",

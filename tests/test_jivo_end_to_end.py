@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +23,7 @@ from sqlalchemy.orm import Session
 from tests.doubles.hostile import bodies
 from tests.doubles.jivo_scenarios import SCENARIOS
 from tests.doubles.jivo_switches import SESSION
-from tests.doubles.stage import OK, Stage, on_stage, whole
+from tests.doubles.stage import LIMIT_SECONDS, OK, Stage, on_stage, whole
 from tests.factories import make_account, make_employee, make_integration, make_site, make_source, make_user, make_visit
 from webapp import jobs
 from webapp.models import Communication, EventState, WebhookEvent, utc_now
@@ -152,23 +154,29 @@ def test_half_a_body_leaves_nothing_and_its_repeat_is_the_event(stage: Stage):
 
 def test_an_event_whose_answer_nobody_read_is_a_duplicate_the_second_time(stage: Stage):
     stage.play_badly("dropped_answer")
-    [event] = stage.events()
-    assert event.repeats == 1
+    deadline = time.monotonic() + 10
+    while [event.repeats for event in stage.events()] != [1]:
+        assert time.monotonic() < deadline, stage.events()
+        time.sleep(0.02)
     whole(stage.communication())
 
 
 @pytest.mark.processes
 def test_two_hundred_events_in_a_second_are_all_answered_in_time(stage: Stage):
-    """The stand-in runs alone, so that its own work does not slow the product down."""
+    """J-02. The stand-in runs alone, so that its own work does not slow the product down; where the machine has more to
+    do than it has processors, the limit is stretched by as much."""
+    stretch = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
     command = [sys.executable, "-m", "tests.doubles.jivo", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1]) as alone:
         beside, stage.double = stage.double, alone.stdout.readline().split()[-1]
         try:
-            assert len(stage.play("burst")) == 200
+            results = stage.play_badly("burst", switches={"timeout_s": 10})
         finally:
             stage.double = beside
             alone.terminate()
     assert alone.returncode == 0
+    assert Counter((result["status"], result["answer"]) for result in results) == {(200, OK): 200}
+    assert max(result["latency_s"] for result in results) < LIMIT_SECONDS * stretch
     assert len(stage.communications()) == 200
 
 

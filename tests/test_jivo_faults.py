@@ -154,7 +154,10 @@ def connection_killed(app: Flask, observing_engine: Engine) -> Iterator[None]:
     done = threading.Event()
 
     def kill() -> None:
-        waiting = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        waiting = text(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
         with observing_engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             while not done.is_set() and not connection.execute(waiting).all():
                 time.sleep(0.02)

@@ -152,6 +152,11 @@ def sightings(
     )
 
 
+def forget() -> None:
+    """Give up what was kept, as when a database is emptied under a running process."""
+    _kept.clear()
+
+
 def _kept_of(session: Session) -> _Kept:
     """Kept apart for each database, and given up with its engine."""
     return _kept.setdefault(session.get_bind(), _Kept({}, {}))

@@ -58,16 +58,18 @@ class Client:
         self, url: str, data: bytes, headers: Mapping[str, str] | None = None, timeout: Any = TIMEOUT
     ) -> requests.Response:
         """POST once. Raises requests.RequestException: Refused for an address that is not listed."""
-        parts = urlsplit(url)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        trusted = f"{parts.hostname}:{port}".casefold() in self._extra
-        if not trusted and not (parts.scheme == "https" and self._listed(parts.hostname or "")):
-            raise Refused(f"{parts.hostname} is not a listed host")
         with requests.Session() as session:
             session.trust_env = False
+            request = session.prepare_request(requests.Request("POST", url, data=data, headers=dict(headers or {})))
+            # What will be connected to: other readers of the same text may see another host in it.
+            parts = urlsplit(request.url or "")
+            port = parts.port or (443 if parts.scheme == "https" else 80)
+            trusted = f"{parts.hostname}:{port}".casefold() in self._extra
+            if not trusted and not (parts.scheme == "https" and self._listed(parts.hostname or "")):
+                raise Refused(f"{parts.hostname} is not a listed host")
             if not trusted:
                 session.mount("https://", _PublicAdapter())
-            return session.post(url, data=data, headers=dict(headers or {}), timeout=timeout, allow_redirects=False)
+            return session.send(request, timeout=timeout, allow_redirects=False)
 
     def _listed(self, host: str) -> bool:
         host = host.casefold()

@@ -14,8 +14,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from cryptography.fernet import Fernet
+from cryptography.fernet import Fernet, MultiFernet
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 
 class SettingsError(RuntimeError):
@@ -74,8 +76,17 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
                 values[name] = Path(path).read_text(encoding="utf-8").strip()
             except OSError as error:
                 raise SettingsError(f"{name}_FILE: cannot read {path}: {error.strerror}") from error
+            except UnicodeDecodeError as error:
+                raise SettingsError(f"{name}_FILE: {path} is not text") from error
+            if not values[name]:
+                raise SettingsError(f"{name}_FILE: {path} is empty")
     data_dir = Path(values.get("DATA_DIR") or "data").resolve()
     values["DATA_DIR"] = data_dir
+    if not all(values.get(name) for name in SECRET_NAMES):
+        try:
+            data_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SettingsError(f"DATA_DIR: cannot make {data_dir}: {error.strerror}") from error
     if not values.get("SECRET_KEY"):
         values["SECRET_KEY"] = _kept(data_dir, "secret_key", lambda: secrets.token_urlsafe(48))
     if not values.get("ENCRYPTION_KEYS"):
@@ -84,13 +95,13 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     values["PUBLIC_URL"] = str(values.get("PUBLIC_URL") or "").rstrip("/")
     try:
         settings = Settings(**values)
-        for key in settings.ENCRYPTION_KEYS:
-            Fernet(key)
+        MultiFernet([Fernet(key) for key in settings.ENCRYPTION_KEYS])
     except ValidationError as error:
         first = error.errors()[0]
         raise SettingsError(f"{first['loc'][0]}: {first['msg']}") from error
     except ValueError as error:
         raise SettingsError("ENCRYPTION_KEYS: each key must be a Fernet key (32 bytes, url-safe base64)") from error
+    _check_database(settings.DATABASE_URL)
     if settings.is_sqlite:
         _check_sqlite()
     return settings
@@ -122,6 +133,16 @@ def _database_url(url: str) -> str:
         if url.startswith(prefix):
             return "postgresql+psycopg://" + url.removeprefix(prefix)
     return url
+
+
+def _check_database(text: str) -> None:
+    try:
+        url = make_url(text)
+    except ArgumentError as error:
+        raise SettingsError("DATABASE_URL: not a database URL") from error
+    shared = url.get_backend_name() == "postgresql" or url.database not in (None, "", ":memory:")
+    if url.get_backend_name() not in ("sqlite", "postgresql") or not shared:
+        raise SettingsError("DATABASE_URL: must be a SQLite file or PostgreSQL")
 
 
 def _check_sqlite() -> None:

@@ -234,6 +234,18 @@ def test_a_viewer_sees_the_page_without_the_address(session, viewer, integration
     assert page.select("#save, #test form") == []
 
 
+def test_a_viewer_has_nothing_to_type_into(viewer, integration):
+    """Roles: a form that cannot be saved does not look as if it could."""
+    controls = viewer.get(PAGE).select("#settings-form input:not([type=hidden]), #settings-form select")
+    assert controls, "what is set can be seen"
+    open_ones = [
+        control["id"]
+        for control in controls
+        if not control.has_attr("disabled") and control.find_parent("fieldset", disabled=True) is None
+    ]
+    assert open_ones == []
+
+
 def test_a_new_address_leaves_the_old_one_a_day(app, session, editor, integration):
     """J11: rotation with a grace period."""
     old = hook(session)

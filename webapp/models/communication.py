@@ -63,7 +63,7 @@ class Communication(Numbered, Base):
 
     utm: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
     clues: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
-    stages: Mapped[dict[str, int]] = mapped_column(JSON, default=dict)
+    stages: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     messages: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
     message_count: Mapped[int] = mapped_column(default=0)
     text: Mapped[str] = mapped_column(Text, default="")

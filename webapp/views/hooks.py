@@ -72,6 +72,11 @@ def receive(vendor: str, secret: str, channel: str | None) -> Response:
     return Response(answer.body, status=answer.status, content_type=answer.content_type)
 
 
+def forget() -> None:
+    """Give up what was kept, as when a database is emptied under a running process."""
+    _kept.clear()
+
+
 def test_header(integration: Integration) -> dict[str, str]:
     """The header that marks a request as our own test of this integration."""
     return {TEST_HEADER: _signer().dumps(integration.id)}
