@@ -61,8 +61,7 @@ def drop_database(url: str) -> None:
     if made.get_backend_name() != "postgresql":
         return
     engine = sa.create_engine(POSTGRESQL, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        # An autovacuum worker may be in it, which only a superuser ends; then it stays, and no later run uses its name.
-        with suppress(sa.exc.DBAPIError):
-            connection.execute(sa.text(f'DROP DATABASE IF EXISTS "{made.database}" WITH (FORCE)'))
+    # An autovacuum worker may be in it, which only a superuser ends; then it stays, and no later run uses its name.
+    with suppress(sa.exc.DBAPIError), engine.connect() as connection:
+        connection.execute(sa.text(f'DROP DATABASE IF EXISTS "{made.database}" WITH (FORCE)'))
     engine.dispose()

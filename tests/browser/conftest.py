@@ -150,3 +150,10 @@ def cabinet(session: Session) -> Cabinet:
 def furnished(app: Flask, session: Session) -> Furnished:
     """«Ромашка» with something on every page."""
     return furnish(app, session)
+
+
+@pytest.fixture
+def known_outside(app: Flask, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PUBLIC_URL is where the server listens: it sends its test chat to itself."""
+    settings = app.config["SETTINGS"]
+    monkeypatch.setitem(app.config, "SETTINGS", settings.model_copy(update={"PUBLIC_URL": server}))

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from flask import Flask
 from playwright.sync_api import Locator, Page, expect
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -250,13 +249,6 @@ def deliver(jivo: JivoDouble, address: str, **order: Any) -> None:
     """Jivo sends a finished chat, and hears that it is well."""
     answer = jivo.send({"url": address, **order})
     assert (answer["status"], answer["answer"]) == (200, '{"result":"ok"}'), answer
-
-
-@pytest.fixture
-def known_outside(app: Flask, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """PUBLIC_URL is where the server listens: it sends its test chat to itself."""
-    settings = app.config["SETTINGS"]
-    monkeypatch.setitem(app.config, "SETTINGS", settings.model_copy(update={"PUBLIC_URL": server}))
 
 
 def test_a_test_chat_arrives_by_one_click(

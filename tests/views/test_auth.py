@@ -86,7 +86,7 @@ def test_the_welcome_link_works_once_only(app, session, client, token):
 def test_an_expired_or_unknown_welcome_link_lets_nobody_in(session, client, token):
     session.scalars(select(Invitation)).one().expires_at = utc_now() - timedelta(seconds=1)
     session.commit()
-    for tried in (token, "unknown", "%00"):
+    for tried in (token, "unknown"):
         client.get(f"/welcome/{tried}", status=410)
         client.post(f"/welcome/{tried}", WELCOME, status=410)
     assert count(session, User) == 0
