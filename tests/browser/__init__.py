@@ -74,6 +74,12 @@ class Furnished(Cabinet):
     paths: tuple[str, ...]
     outside: tuple[str, ...]
 
+    @property
+    def main(self) -> list[str]:
+        """The pages on which everything that the interface is made of is to be seen."""
+        wanted = ("/integrations", "/jivo", "s/1", "/communications", "/events", "/campaigns", "/new", "/people", "/settings")
+        return [path for path in self.paths if path.endswith(wanted)]
+
 
 def furnish(app: Flask, session: Session) -> Furnished:
     """A cabinet with long names, a failed event, an offered messenger, an archived choice and an invitation."""

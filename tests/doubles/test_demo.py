@@ -20,7 +20,7 @@ import requests
 from bs4 import BeautifulSoup
 
 from tests.conftest import WORKER
-from tests.databases import KINDS, fresh_database
+from tests.databases import KINDS, drop_database, fresh_database
 from tests.doubles.demo import ROOT
 from tests.doubles.demo_chats import chat, past_moments
 from tests.pages import lint
@@ -105,10 +105,19 @@ def rows(browser: requests.Session, running: Demo) -> int:
     return len(lint(answer.text).select("tr.row-link"))
 
 
+@pytest.fixture(params=KINDS)
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of a PostgreSQL database of its own; empty for the demo's own SQLite file."""
+    if request.param == "sqlite":
+        yield ""
+        return
+    url = fresh_database(request.param, f"demo_{WORKER}", tmp_path)
+    yield url
+    drop_database(url)
+
+
 @pytest.mark.processes
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_demo_starts_shows_chats_goes_on_and_ends_with_ctrl_c(kind: str, tmp_path: Path):
-    database = fresh_database(kind, f"demo_{WORKER}", tmp_path) if kind == "postgresql" else ""
+def test_the_demo_starts_shows_chats_goes_on_and_ends_with_ctrl_c(database: str, tmp_path: Path):
     with demo(tmp_path / "demo", database) as running:
         running.wait(lambda: "Прошлое на месте" in running.printed)
         browser = signed_in(running)
@@ -125,7 +134,7 @@ def test_the_demo_starts_shows_chats_goes_on_and_ends_with_ctrl_c(kind: str, tmp
     with pytest.raises(requests.ConnectionError):
         requests.get(f"{running.url}/healthz", timeout=5)
 
-    if kind == "postgresql":
+    if database:
         return  # What is kept between two starts lies in DATA_DIR, whatever the database.
     with demo(tmp_path / "demo", database) as again:
         again.wait(lambda: "Прошлое на месте" in again.printed)

@@ -9,7 +9,7 @@ import structlog
 from flask import Flask, Response, g, make_response, render_template, request
 from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError, TimeoutError
 from werkzeug.exceptions import HTTPException
 
 from webapp.extensions import db, login
@@ -71,8 +71,9 @@ def init_app(app: Flask) -> None:
         return _answer(code, *_words(code))
 
     @app.errorhandler(OperationalError)
-    def database_down(error: OperationalError) -> Any:
-        log.error("database_unavailable", path=request.path, error=str(error.orig))
+    @app.errorhandler(TimeoutError)
+    def database_down(error: SQLAlchemyError) -> Any:
+        log.error("database_unavailable", path=request.path, error=str(getattr(error, "orig", error)))
         _do_without_database()
         return _answer(503, *_words(503))
 

@@ -8,7 +8,7 @@ from flask import Blueprint, abort, flash, g, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_login import current_user
-from sqlalchemy import func, select
+from sqlalchemy import select
 from wtforms import SelectField, StringField
 
 from webapp import audit
@@ -85,11 +85,12 @@ def index() -> Any:
 @member(Role.OWNER)
 def change_role(number: int) -> Any:
     """Another role for a member, or none."""
+    owners = _owners()
     membership = _membership(number)
     wanted = request.form.get("role", "")
     if wanted not in {*Role, "remove"}:
         abort(400)
-    if membership.role == Role.OWNER and wanted != Role.OWNER and _owners() == 1:
+    if membership.role == Role.OWNER and wanted != Role.OWNER and owners == 1:
         flash(_("Единственного владельца нельзя убрать: сначала назначьте другого."), "attention")
         return done(url_for("people.index", slug=g.account.slug))
     before, email = membership.role, membership.user.email
@@ -133,11 +134,6 @@ def _membership(number: int) -> Membership:
 
 
 def _owners() -> int:
-    return (
-        db.session.scalar(
-            select(func.count())
-            .select_from(Membership)
-            .where(Membership.account_id == g.account.id, Membership.role == Role.OWNER)
-        )
-        or 0
-    )
+    """How many owners there are; their rows are held, so that two who demote each other at once are not both right."""
+    owners = select(Membership).where(Membership.account_id == g.account.id, Membership.role == Role.OWNER)
+    return len(db.session.scalars(owners.with_for_update()).all())

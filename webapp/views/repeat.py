@@ -23,7 +23,9 @@ def offer_to_repeat(code: int, heading: str, advice: str) -> Any:
     fields = []
     if _from_our_own_page():
         fields = [(name, value) for name, value in request.form.items(multi=True) if name not in NEVER_REPEATED]
-    page = render_template("repeat.html", heading=heading, advice=advice, fields=fields, address=request.full_path)
+    page = render_template(
+        "repeat.html", heading=heading, advice=advice, fields=fields, address=request.full_path.rstrip("?")
+    )
     return make_response(page, code)
 
 
