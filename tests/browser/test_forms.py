@@ -1,4 +1,4 @@
-"""Nothing typed is lost: unsaved changes, errors, rows that come and go, a lost sign-in, a server that does not answer."""
+"""Nothing typed is lost: by leaving, by errors, with rows that come and go, without a sign-in, without an answer."""
 
 from __future__ import annotations
 
@@ -78,8 +78,7 @@ def test_what_has_changed_is_named_and_leaving_asks_first(jivo: Page, cabinet: C
     pick(jivo, "campaign", "дир", "Директ: шторы")
     jivo.get_by_label("Чаты без рекламной кампании отдавать следующим правилам").check()
     expect(changes(jivo)).to_have_text(
-        "Изменено: Название интеграции, Рекламная кампания, "
-        "Чаты без рекламной кампании отдавать следующим правилам."
+        "Изменено: Название интеграции, Рекламная кампания, Чаты без рекламной кампании отдавать следующим правилам."
     )
     assert leave(jivo, accept=False) == ["beforeunload"]
     expect(jivo.locator("#name")).to_have_value("Jivo на сайте")
@@ -266,7 +265,7 @@ def test_after_a_lost_sign_in_the_settings_are_kept_and_sent_again(
     jivo: Page, cabinet: Cabinet, session: Session, watch: Watch
 ) -> None:
     """The whole form of the integration, which htmx sends: nobody chooses twelve messengers twice."""
-    write(jivo, "name", "Jivo \"основной\" <b>")
+    write(jivo, "name", 'Jivo "основной" <b>')
     pick(jivo, "campaign", "дир", "Директ: шторы")
     jivo.get_by_role("button", name="Добавить мессенджер").click()
     jivo.locator("#map-0-target").get_by_text("Источник", exact=True).click()
@@ -335,9 +334,7 @@ def test_a_waiting_page_survives_a_lost_sign_in(jivo: Page, cabinet: Cabinet, ap
     assert answered.value.status == 200
 
 
-def test_a_server_that_does_not_answer_is_said_and_nothing_is_lost(
-    jivo: Page, session: Session, watch: Watch
-) -> None:
+def test_a_server_that_does_not_answer_is_said_and_nothing_is_lost(jivo: Page, session: Session, watch: Watch) -> None:
     watch.allow(503)
     watch.allow_unanswered()
     write(jivo, "name", "Другое")

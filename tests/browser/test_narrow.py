@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser import ON_SQLITE, Furnished, combobox, offered, told
+from tests.browser.conftest import Watch
 
 pytestmark = [pytest.mark.browser, ON_SQLITE]
 
@@ -118,7 +119,7 @@ def unfold(page: Page) -> None:
 
 
 def test_no_page_is_wider_than_a_telephone(
-    phone: Page, open_page: Callable[..., Page], furnished: Furnished, watch
+    phone: Page, open_page: Callable[..., Page], furnished: Furnished, watch: Watch
 ) -> None:
     watch.allow(404)
     stranger = open_page(viewport=NARROW)
@@ -189,14 +190,14 @@ def test_a_combobox_is_used_by_touch(phone: Page, furnished: Furnished) -> None:
 
 
 def test_every_text_can_be_read_in_light_and_in_dark(
-    open_page: Callable[..., Page], furnished: Furnished, watch
+    open_page: Callable[..., Page], furnished: Furnished, watch: Watch
 ) -> None:
     """Contrast of 4.5 at least: of texts, drawings, fields and what stands in empty ones; links and errors too."""
     watch.allow(422)
     page = open_page(furnished.owner)
 
     def hard_to_read() -> Iterator[str]:
-        for path in furnished.main:
+        for path in furnished.paths:
             page.goto(path)
             if path == furnished.jivo:
                 combobox(page, "campaign").fill("нет такой")

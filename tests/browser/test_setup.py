@@ -105,9 +105,7 @@ def choose_employee_and_default(page: Page) -> None:
 
     campaign = combobox(page, "campaign")
     page.get_by_role("button", name="Показать список: Рекламная кампания", exact=True).click()
-    expect(offered(page, "campaign")).to_have_text(
-        ["VK Реклама: осень", "Директ: шторы — romashka.example"]
-    )
+    expect(offered(page, "campaign")).to_have_text(["VK Реклама: осень", "Директ: шторы — romashka.example"])
     offered(page, "campaign").nth(1).click()
     expect(campaign).to_have_value("Директ: шторы — romashka.example")
 

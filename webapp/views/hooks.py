@@ -8,11 +8,12 @@ from weakref import WeakKeyDictionary
 from flask import Blueprint, Response, abort, current_app, request
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from sqlalchemy import Engine, bindparam, select
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import joinedload
 
 from webapp.database import begin_as_reader, writing_turn
 from webapp.extensions import csrf, db
-from webapp.intake import read, store
+from webapp.intake import Received, read, store
 from webapp.models import Account, Integration, hash_secret, utc_now
 from webapp.vendors import registry
 
@@ -23,6 +24,9 @@ csrf.exempt(blueprint)
 
 #: No vendor's webhook comes near it; more is refused without being read.
 LARGEST_BODY_BYTES = 1024 * 1024
+
+#: PostgreSQL's words for "somebody was in the way": deadlock, serialization failure.
+BLOCKED = {"40P01", "40001"}
 
 #: How many integrations a process keeps ready.
 KEPT_INTEGRATIONS = 1024
@@ -56,6 +60,9 @@ def receive(vendor: str, secret: str, channel: str | None) -> Response:
     body = request.stream.read(LARGEST_BODY_BYTES + 1)
     if len(body) > LARGEST_BODY_BYTES:
         return _too_large()
+    if request.content_length is not None and len(body) < request.content_length:
+        # The connection broke in the middle: half a body is no webhook, and the sender will know that it failed.
+        abort(400)
     begin_as_reader(True)
     integration = _integration(vendor, secret)
     if integration is None:
@@ -66,10 +73,22 @@ def receive(vendor: str, secret: str, channel: str | None) -> Response:
     received = read(integration, body, content_type=content_type, channel=channel, is_test=_is_test(integration))
     begin_as_reader(False)
     with writing_turn(db.engine):
-        store(db.session(), integration, received)
-        db.session.commit()
+        _store(integration, received)
     answer = registry()[vendor].answer()
     return Response(answer.body, status=answer.status, content_type=answer.content_type)
+
+
+def _store(integration: Integration, received: Received) -> None:
+    """Store and commit. Of two that block each other the database ends one, which then has the way free."""
+    for last in (False, True):
+        try:
+            store(db.session(), integration, received)
+            db.session.commit()
+            return
+        except OperationalError as error:
+            db.session.rollback()
+            if last or getattr(error.orig, "sqlstate", None) not in BLOCKED:
+                raise
 
 
 def forget() -> None:
