@@ -35,7 +35,7 @@ test: $(VENV)/.test ## the whole suite; REQUIRE_ALL=1 turns a missing Chromium o
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest $(PYTEST_ARGUMENTS)
+	$(BIN)/python -m pytest -n auto $(PYTEST_ARGUMENTS)
 
 bench: $(VENV)/.test ## measure, each figure as a ratio to a limit of the same run; writes bench/results.md
 	$(BIN)/python -m bench
