@@ -1,4 +1,4 @@
-"""The record of who changed which setting. No secret and no contact ever stands in it."""
+"""The record of who changed which setting. No secret ever stands in it, and no contact of a visitor."""
 
 from __future__ import annotations
 

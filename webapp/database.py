@@ -62,8 +62,14 @@ def begin_as_reader(reading: bool) -> None:
 def engine_options(url: str) -> dict[str, Any]:
     """Options of the application's engine for this database."""
     if url.startswith("sqlite"):
-        return {"connect_args": {"timeout": 30}}
-    return {"pool_size": 10, "max_overflow": 10, "pool_pre_ping": True, "connect_args": {"connect_timeout": 5}}
+        return {"connect_args": {"timeout": 30}, "hide_parameters": True}
+    return {
+        "hide_parameters": True,
+        "pool_size": 10,
+        "max_overflow": 10,
+        "pool_pre_ping": True,
+        "connect_args": {"connect_timeout": 5},
+    }
 
 
 def prepare_engine(engine: Engine) -> None:

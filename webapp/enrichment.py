@@ -34,7 +34,7 @@ LONGEST_SEARCH_TEXT = 20_000
 def enrich(communication: Communication, told: Conversation, received_at: datetime) -> None:
     """Write into the communication what this telling of the conversation adds."""
     stages: dict[str, Any] = dict(communication.stages or {})
-    place = [int(told.stage), _milliseconds(told.event_at or received_at), _milliseconds(received_at)]
+    place = place_of(told, received_at)
     _contact(communication, told, stages, place)
     _clues(communication, told, stages, place)
     _details(communication, told, stages, place)
@@ -64,21 +64,42 @@ def fill_contact(communication: Communication, contact: Contact) -> bool:
 def fill_token(communication: Communication, token: SessionToken) -> bool:
     """Give a communication whose own events named no session the one that is known of the person."""
     clues = dict(communication.clues or {})
-    if clues.get("token"):
+    known = clues.get("token")
+    if known and (known["visit"] or not token.visit):
         return False
     communication.clues = clues | {"token": asdict(token)}
     return True
 
 
 def update_client(client: VendorClient, contact: Contact, token: SessionToken | None, at: datetime) -> None:
-    """Keep what is said of a person outside any conversation. The newest contact wins, the first token stays (J-07)."""
-    client.name = contact.name or client.name
-    client.phone = contact.phone or client.phone
-    client.phone_raw = contact.phone_raw or client.phone_raw
-    client.email = contact.email or client.email
+    """Keep what is said of a person outside any conversation. The newest contact wins, the first token stays (J-07);
+    what was said before ``client.updated_at`` only fills what is missing."""
+    newer = client.updated_at is None or at >= client.updated_at
+    for field, value in (
+        ("name", contact.name),
+        ("phone", contact.phone),
+        ("phone_raw", contact.phone_raw),
+        ("email", contact.email),
+    ):
+        if value and (newer or not getattr(client, field)):
+            setattr(client, field, value)
     if token and not client.token:
         client.token = asdict(token)
-    client.updated_at = at
+    client.updated_at = at if newer else client.updated_at
+
+
+def takes_place(communication: Communication, field: str, told: Conversation, received_at: datetime) -> bool:
+    """True when this telling is not behind the one that told the field's value; its place is kept then."""
+    here, stages = place_of(told, received_at), dict(communication.stages or {})
+    if here < stages.get(field, here):
+        return False
+    communication.stages = stages | {field: here}
+    return True
+
+
+def place_of(told: Conversation, received_at: datetime) -> Place:
+    """Where in the conversation's life something was told."""
+    return [int(told.stage), _milliseconds(told.event_at or received_at), _milliseconds(received_at)]
 
 
 def clues_of(communication: Communication) -> Clues:
@@ -130,9 +151,13 @@ def _contact(communication: Communication, told: Conversation, stages: dict[str,
 
 
 def _clues(communication: Communication, told: Conversation, stages: dict[str, Any], place: Place) -> None:
-    """The earliest place wins."""
+    """The earliest place wins; a token that names a session goes before any that names none (J-07)."""
     clues = dict(communication.clues or {})
     token = asdict(told.clues.token) if told.clues.token else None
+    if token and clues.get("token") and bool(token["visit"]) != bool(clues["token"]["visit"]):
+        if token["visit"]:
+            clues["token"], stages["token"] = token, place
+        token = None
     for name, value in (
         ("token", token),
         ("widget", told.clues.widget),

@@ -23,7 +23,7 @@ accesslog = None
 control_socket_disable = True
 
 
-def post_worker_init(_worker: Any) -> None:
+def post_worker_init(worker: Any) -> None:
     """Read one sample of each vendor, so that the first real webhook does not wait for what is loaded when needed."""
     from datetime import UTC, datetime
 
@@ -32,6 +32,9 @@ def post_worker_init(_worker: Any) -> None:
     from webapp.vendors import VendorRequest, registry
 
     configure_mappers()
+    # gunicorn's own lines go where ours go, and lose secrets and personal data on the way.
+    worker.log.error_log.handlers = []
+    worker.log.error_log.propagate = True
     now = datetime.now(UTC)
     for vendor in registry().values():
         vendor.read(VendorRequest(vendor.sample_chat(now, "start"), None, now))

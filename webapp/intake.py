@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -24,6 +24,9 @@ from webapp.recording import INSERTS, Occasion, dialect_of, record
 from webapp.vendors import VendorRequest, registry
 
 log = structlog.get_logger()
+
+#: The same bytes within it are a retry (contracts: jivo §9).
+REPEAT_WINDOW = timedelta(minutes=5)
 
 #: Longest channel, event name and reference kept; more is a mistake or malice.
 LONGEST_CHANNEL, LONGEST_NAME = 50, 100
@@ -141,12 +144,16 @@ def store(session: Session, integration: Integration, received: Received) -> Acc
     return accepted
 
 
-def process(session: Session, integration: Integration, event: WebhookEvent) -> None:
+def process(
+    session: Session, integration: Integration, event: WebhookEvent, *, told_at: datetime | None = None
+) -> None:
     """Read a stored event again and record what it says, or leave it ``failed`` with its error.
 
-    Works in a savepoint: a failure takes back everything but the event itself. Doing it again changes nothing.
+    ``told_at`` is when the vendor said it, by default when it first arrived. Works in a savepoint: a failure takes back
+    everything but the event itself. Doing it again changes nothing.
     """
-    reading, problem = _parse(integration, event.body, event.content_type, event.received_at)
+    told_at = told_at or event.received_at
+    reading, problem = _parse(integration, event.body, event.content_type, told_at)
     if not problem:
         occasion = Occasion(
             session.connection(), event.id, event.channel, event.received_at, event.is_test, event.processed_at is None
@@ -204,10 +211,14 @@ def _repeat(session: Session, integration: Integration, received: Received) -> A
         .where(WebhookEvent.integration_id == integration.id, WebhookEvent.digest == received.digest)
         .with_for_update()
     ).one()
+    last_arrival = event.last_repeat_at or event.received_at
     event.repeats += 1
     event.last_repeat_at = received.received_at
-    if integration.active and event.state in (EventState.STORED, EventState.FAILED):
-        process(session, integration, event)
+    # Soon after each other they are the vendor's retries; later on the vendor says the same thing anew, and the latest
+    # word counts: a card may have changed from A to B and back to A.
+    anew = received.received_at - last_arrival > REPEAT_WINDOW
+    if integration.active and (anew or event.state in (EventState.STORED, EventState.FAILED)):
+        process(session, integration, event, told_at=received.received_at if anew else None)
     return Accepted(event.id, EventState(event.state), repeat=True)
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from webapp.attribution import attribute, employee_by_email, find_client
 from webapp.cabinets import cabinet_of
 from webapp.conversation import ClientUpdate, Conversation, Reading
-from webapp.enrichment import enrich, fill_contact, fill_token, update_client
+from webapp.enrichment import enrich, fill_contact, fill_token, takes_place, update_client
 from webapp.models import Communication, Integration, VendorClient, Widget, event_communication, utc_now
 
 #: How many of a person's conversations a late contact card is written into, the latest first.
@@ -169,13 +169,17 @@ def _record_conversation(
         )
     before = _what_decides(communication) if known else None
     enrich(communication, told, occasion.received_at)
-    communication.channel = channel or communication.channel or _channel_of_page(communication.clues)
+    if channel and takes_place(communication, "channel", told, occasion.received_at):
+        communication.channel = channel
+    communication.channel = communication.channel or _channel_of_page(communication.clues)
     if client:
         fill_contact(communication, client.contact)
         if client.token:
             fill_token(communication, client.token)
     employee = employee_by_email(session, integration.account, told.operators)
-    communication.employee_id = employee or communication.employee_id or integration.employee_id
+    if employee and takes_place(communication, "employee", told, occasion.received_at):
+        communication.employee_id = employee
+    communication.employee_id = communication.employee_id or integration.employee_id
     if before != _what_decides(communication):
         with session.no_autoflush:
             attribute(session, integration, communication, client)

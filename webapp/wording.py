@@ -69,6 +69,9 @@ DETAIL_NAMES = {
     "external_id": _l("Внешний номер"),
     "email_raw": _l("Почта, как введена"),
     "blacklisted": _l("В чёрном списке"),
+    "ga": "Google Analytics",
+    "ym": _l("Яндекс Метрика"),
+    "invited_at": _l("Приглашение показано"),
     "description": _l("Описание"),
     "status": _l("Категория клиента"),
 }

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
+from sqlalchemy.orm import Session
 
-from tests.browser import ON_SQLITE, Cabinet, Furnished, told
+from tests.browser import ON_SQLITE, Cabinet, Furnished, told, welcome_path
 from tests.browser.conftest import Watch
 
 pytestmark = [pytest.mark.browser, ON_SQLITE]
@@ -52,7 +53,8 @@ STRUCTURE = """() => {
         if (!document.getElementById(id)) problems.push(`${attribute} names #${id}, which is not there`);
   for (const element of document.querySelectorAll("[tabindex]"))
     if (element.tabIndex > 0) problems.push(`tabindex ${element.tabIndex}`);
-  const targets = all("main button, main select, main input:not(.visually-hidden), main summary, nav a");
+  const targets = all("main button, main select, main input, main summary, nav a")
+    .filter((element) => !element.matches(".visually-hidden"));
   const small = targets.filter((element) => {
     const { width, height } = element.getBoundingClientRect();
     return (width < 24 || height < 24) && !element.matches("[type=checkbox], [type=radio], .more > summary")
@@ -103,7 +105,7 @@ def page(open_page: Callable[..., Page], furnished: Furnished) -> Page:
 
 def test_every_page_is_in_order(page: Page, open_page: Callable[..., Page], furnished: Furnished, watch: Watch) -> None:
     """Headings without gaps, one main, named landmarks, tables and groups, nothing too small to be hit."""
-    watch.allow(404)
+    watch.allow(404, 410)
     stranger = open_page()
 
     def problems() -> Iterator[str]:
@@ -115,6 +117,13 @@ def test_every_page_is_in_order(page: Page, open_page: Callable[..., Page], furn
                     yield f"{path}: {what}"
 
     told(problems())
+
+
+def test_the_welcome_is_in_order(open_page: Callable[..., Page], session: Session) -> None:
+    page = open_page()
+    page.goto(welcome_path(session))
+    expect(page.get_by_role("button", name="Создать кабинет")).to_be_visible()
+    told(page.evaluate(STRUCTURE))
 
 
 def walk(page: Page, path: str, key: str) -> Iterator[str]:

@@ -129,6 +129,17 @@ def test_saving_is_no_leaving(jivo: Page, session: Session) -> None:
     assert not asked
 
 
+def test_enter_in_a_field_saves_and_removes_no_row(jivo: Page, session: Session) -> None:
+    """Enter presses a form's first button, which must not be that of a row."""
+    jivo.get_by_role("button", name="Добавить мессенджер").click()
+    pick(jivo, "map-0-campaign", "дир", "Директ: шторы")
+    write(jivo, "name", "Jivo основной")
+    jivo.keyboard.press("Enter")
+    expect(jivo.locator("#flash")).to_have_text("Настройки сохранены.")
+    saved = integration(session)
+    assert (saved.name, [row.channel for row in saved.mappings]) == ("Jivo основной", ["telegram"])
+
+
 def test_the_switch_active_asks_before_it_takes_unsaved_changes_away(jivo: Page) -> None:
     """It saves itself only, and loads the page again."""
     write(jivo, "name", "Другое")

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
+from sqlalchemy.orm import Session
 
-from tests.browser import ON_SQLITE, Furnished, combobox, offered, told
+from tests.browser import ON_SQLITE, Furnished, combobox, offered, told, welcome_path
 from tests.browser.conftest import Watch
 
 pytestmark = [pytest.mark.browser, ON_SQLITE]
@@ -121,7 +122,7 @@ def unfold(page: Page) -> None:
 def test_no_page_is_wider_than_a_telephone(
     phone: Page, open_page: Callable[..., Page], furnished: Furnished, watch: Watch
 ) -> None:
-    watch.allow(404)
+    watch.allow(404, 410)
     stranger = open_page(viewport=NARROW)
 
     def sticking_out() -> Iterator[str]:
@@ -133,6 +134,13 @@ def test_no_page_is_wider_than_a_telephone(
                     yield f"{path}: {what}"
 
     told(sticking_out())
+
+
+def test_the_welcome_is_not_wider_either(open_page: Callable[..., Page], session: Session) -> None:
+    page = open_page(viewport=NARROW)
+    page.goto(welcome_path(session))
+    expect(page.get_by_role("button", name="Создать кабинет")).to_be_visible()
+    assert page.evaluate(STICKING_OUT) == []
 
 
 def test_every_section_is_reached_on_a_telephone(phone: Page, furnished: Furnished) -> None:
@@ -164,12 +172,12 @@ def test_the_steps_are_one_line_that_opens(phone: Page, furnished: Furnished) ->
     line = phone.locator(".rail-narrow > summary")
     expect(line).to_have_text(re.compile("Шаг . из 5|Все шаги сделаны"))
     line.tap()
-    phone.locator(".rail-narrow").get_by_role("link", name="Проверка").tap()
-    expect(phone.locator("#test-title")).to_be_in_viewport()
+    phone.locator(".rail-narrow").get_by_role("link", name="Настройки").tap()
+    expect(phone.locator("#settings h2")).to_be_in_viewport()
     expect(line).to_be_in_viewport()
     expect(phone.locator(".rail-narrow .rail-list")).to_be_hidden()
     covered = phone.evaluate(
-        "document.querySelector('#test-title').getBoundingClientRect().top"
+        "document.querySelector('#settings h2').getBoundingClientRect().top"
         " < document.querySelector('.rail').getBoundingClientRect().bottom"
     )
     assert not covered, "the line of steps hides the heading it leads to"

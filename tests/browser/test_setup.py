@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from tests.browser import ON_SQLITE, Cabinet, combobox, offered, pick
 from tests.browser.conftest import Watch
 from tests.doubles.jivo import JivoDouble
-from tests.factories import PASSWORD, make_campaign, make_source, map_channel
+from tests.factories import PASSWORD, make_campaign, make_employee, make_source, map_channel
 from webapp.models import Account, Integration
 
 pytestmark = pytest.mark.browser
@@ -30,7 +30,9 @@ def test_from_the_welcome_link_to_the_first_attributed_chat(
     make_account(page, runner)
     connect_jivo(page)
     fill_directory(page)
-    make_campaign(session, session.scalars(select(Account)).one(), "vk", "VK Реклама: осень")
+    account = session.scalars(select(Account)).one()
+    make_campaign(session, account, "vk", "VK Реклама: осень")
+    make_employee(session, account, full_name="Иванова Анна", email="a.ivanova@romashka.example")
     page.get_by_role("navigation", name="Разделы").get_by_role("link", name="Интеграции").click()
     page.get_by_role("link", name="Jivo", exact=True).click()
     choose_employee_and_default(page)
@@ -77,11 +79,10 @@ def connect_jivo(page: Page) -> None:
 
 
 def fill_directory(page: Page) -> None:
-    """A site, an employee, a source, and a campaign with a rule of two conditions."""
+    """A site, a source, and a campaign with a rule of two conditions."""
     page.get_by_role("link", name="Справочники").click()
     add(page, "Сайты", Домен="https://www.romashka.example/catalog?x=1", Название="Ромашка")
     expect(page.locator("#flash")).to_have_text("«Ромашка — romashka.example» — сохранено.")
-    add(page, "Сотрудники", Имя="Иванова Анна", Почта="a.ivanova@romashka.example")
     add(page, "Источники", Название="Telegram-канал")
     begin(page, "Рекламные кампании")
     page.get_by_label("Название").fill("Директ: шторы")

@@ -81,7 +81,7 @@ def test_archived_integrations_and_seen_widgets_without_a_label_are_left_out(run
 
 TEXT = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=20).filter(str.strip)
 KEY = st.text("abcXYZ019._-", min_size=1, max_size=6)
-DAYS = st.none() | st.integers(1, 36_500)
+DAYS = st.none() | st.integers(1, 180)
 CONDITION = TEXT | st.builds(dict, contains=TEXT)
 RULES = st.lists(
     st.dictionaries(
@@ -130,7 +130,7 @@ def accounts(draw: Any, slug: str) -> dict[str, Any]:
         account[kind] = draw(entries(**fields))
         keys[kind] = [entry["key"] for entry in account[kind]]
 
-    priority = st.integers(0, 1_000_000)
+    priority = st.integers(0, 100_000)
     put("sites", domain=DOMAIN, name=TEXT)
     put("campaigns", site=one_of(keys["sites"]), name=TEXT, priority=priority, rules=RULES)
     put("sources", name=TEXT, priority=priority, rules=RULES)

@@ -36,7 +36,7 @@ WRONG = [
     (put("name", value="a\0b"), "name: must be plain text without control characters"),
     (put("timezone", value="Europe/Moskau"), "timezone: must be a time zone, such as Europe/Moscow"),
     (put("region", value="Russia"), "region: must be a country's two letters, such as RU"),
-    (put("contact_window_days", value=0), "contact_window_days: must be a number of days from 1 to 36500, or null"),
+    (put("contact_window_days", value=0), "contact_window_days: must be a number of days from 1 to 180, or null"),
     (put("event_retention_days", value="week"), "event_retention_days: must be a whole number"),
     (put("colour", value="red"), "colour: unknown key"),
     (put("cabinet", value={"kind": "dataapi"}), "cabinet.kind: not available in this version"),
@@ -55,7 +55,7 @@ WRONG = [
         'sites[1].key: the key "shop" stands in this list twice',
     ),
     (put("campaigns", 0, "site", value="none"), 'campaigns[0].site: no site has the key "none"'),
-    (put("campaigns", 0, "priority", value=-1), "campaigns[0].priority: must be a number from 0 to 1000000"),
+    (put("campaigns", 0, "priority", value=-1), "campaigns[0].priority: must be a number from 0 to 100000"),
     (put("campaigns", 0, "rules", value={"a": 1}), "campaigns[0].rules: must be a list of rules"),
     (put("campaigns", 0, "rules", value=[{}]), "campaigns[0].rules[0]: a rule needs at least one mark"),
     (

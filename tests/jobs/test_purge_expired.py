@@ -23,7 +23,7 @@ def fill(session, account: Account, *ages: int) -> None:
     for number, age in enumerate(ages):
         at = utc_now() - timedelta(days=age)
         common = {"account_id": account.id, "integration_id": integration.id}
-        event = WebhookEvent(**common, received_at=at, body=b"{}", digest=f"{number:064}")
+        event = WebhookEvent(**common, received_at=at, body=b"{}", digest=f"{number:064}", state="done")
         event.communications.append(
             Communication(
                 **common,
@@ -50,6 +50,26 @@ def test_events_and_communications_go_by_their_own_ages(session, purge):
     fill(session, account, 5, 50, 500)
     purge(account.id)
     assert counts(session, account) == (1, 2, 2)
+
+
+def test_what_was_never_processed_does_not_go_by_age(session, purge):
+    """Nothing that a vendor sent is lost: it waits for its replay."""
+    account = make_account(session, event_retention_days=10)
+    fill(session, account, 500, 500)
+    for event, state in zip(session.scalars(select(WebhookEvent)), ("failed", "stored"), strict=True):
+        event.state = state
+    session.commit()
+    purge(account.id)
+    assert counts(session, account)[0] == 2
+
+
+def test_the_bodies_go_with_their_communications(session, purge):
+    """Or a contact would outlive its retention in what the vendor sent."""
+    account = make_account(session, event_retention_days=None, communication_retention_days=100)
+    account.event_retention_days = None
+    fill(session, account, 5, 500)
+    purge(account.id)
+    assert counts(session, account) == (1, 1, 1)
 
 
 def test_none_keeps_for_ever(session, purge):

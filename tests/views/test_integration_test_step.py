@@ -164,8 +164,7 @@ def test_an_address_that_nobody_answers_at_is_said_in_words(app, session, editor
     reach(app, monkeypatch, "http://127.0.0.1:9")
     page = editor.post(TEST, status=200, partial=partial)
     problem = said(page.find(attrs={"role": "alert"}))
-    assert problem.startswith("Не получилось обратиться по адресу вебхука снаружи: http://127.0.0.1:9 не отвечает.")
-    assert "PUBLIC_URL" in problem
+    assert problem.startswith("Проверочный чат не отправлен: адрес http://127.0.0.1:9 не отвечает.")
     assert path not in problem, "no secret in the message"
     assert stored(session, WebhookEvent) == []
 

@@ -76,15 +76,20 @@ def _region(value: str) -> str:
     return value
 
 
-def _days(value: int | None) -> int | None:
-    if value is not None and not 1 <= value <= 36_500:
-        raise _mistake("must be a number of days from 1 to 36500, or null")
-    return value
+def _days(most: int) -> Any:
+    """A number of days, as the settings page takes it."""
+
+    def check(value: int | None) -> int | None:
+        if value is not None and not 1 <= value <= most:
+            raise _mistake(f"must be a number of days from 1 to {most}, or null")
+        return value
+
+    return Annotated[int | None, AfterValidator(check)]
 
 
 def _priority(value: int) -> int:
-    if not 0 <= value <= 1_000_000:
-        raise _mistake("must be a number from 0 to 1000000")
+    if not 0 <= value <= 100_000:
+        raise _mistake("must be a number from 0 to 100000")
     return value
 
 
@@ -106,7 +111,6 @@ Slug = _shaped(r"[a-z0-9-]{1,64}", "must be 1–64 characters of a-z 0-9 -")
 Key = _shaped(r"[A-Za-z0-9._-]{1,100}", "must be 1–100 characters of A-Z a-z 0-9 . _ -")
 Secret = _shaped(r"[A-Za-z0-9._~-]{8,200}", "must be 8–200 characters of A-Z a-z 0-9 . _ ~ -")
 Channel = Annotated[str, AfterValidator(_channel)]
-Days = Annotated[int | None, AfterValidator(_days)]
 
 
 class Part(BaseModel):
@@ -134,9 +138,9 @@ class AccountEntry(Part):
     name: _text(200) = ""
     timezone: Annotated[str, AfterValidator(_timezone)] = ""
     region: Annotated[str, AfterValidator(_region)] = ""
-    contact_window_days: Days = None
-    event_retention_days: Days = None
-    communication_retention_days: Days = None
+    contact_window_days: _days(180) = None
+    event_retention_days: _days(3650) = None
+    communication_retention_days: _days(3650) = None
     cabinet: CabinetEntry | None = None
 
 

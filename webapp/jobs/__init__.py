@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import time
 from collections.abc import Callable
 from typing import Any
 
 from flask import Flask
+from sqlalchemy.exc import OperationalError
 
 from webapp.database import begin_as_reader
 from webapp.extensions import db
@@ -20,6 +22,10 @@ SCHEDULES = (
 )
 
 
+#: Seconds to wait before a handler is tried again that the database did not let through.
+PAUSES = (1, 5, 20)
+
+
 def handlers(app: Flask) -> dict[str, Callable[[int], None]]:
     """Each job's name and what runs it: the module's ``handle``, in an application context of its own."""
     names = sorted(module.name for module in pkgutil.iter_modules(__path__))
@@ -30,9 +36,16 @@ def _in_context(app: Flask, handle: Callable[[int], Any]) -> Callable[[int], Non
     def run(row_id: int) -> None:
         with app.app_context():
             begin_as_reader(False)
-            try:
-                handle(row_id)
-            finally:
-                db.session.remove()
+            for pause in (*PAUSES, None):
+                try:
+                    handle(row_id)
+                    return
+                except OperationalError:
+                    # Somebody was in the way, or the database is away for a moment. Handlers look at their rows anew.
+                    if pause is None:
+                        raise
+                finally:
+                    db.session.remove()
+                time.sleep(pause)
 
     return run

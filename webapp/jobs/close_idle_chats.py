@@ -41,7 +41,7 @@ def handle(_row_id: int) -> None:
         for chat in chats:
             chat.finished_at = _last_message(chat.messages or []) or chat.updated_at
             session.flush()
-            cabinet_of(chat.integration.account).record(session, chat)
+            cabinet_of(chat.integration.account).record(session, chat.id)
         session.commit()
         if len(chats) < BATCH:
             return

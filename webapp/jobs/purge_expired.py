@@ -10,7 +10,7 @@ from sqlalchemy import delete, exists, select
 from sqlalchemy.orm import Session
 
 from webapp.extensions import db
-from webapp.models import Account, Communication, VendorClient, WebhookEvent, utc_now
+from webapp.models import Account, Communication, EventState, VendorClient, WebhookEvent, event_communication, utc_now
 
 log = structlog.get_logger()
 
@@ -38,10 +38,25 @@ def _purge(session: Session, number: int) -> None:
     if events:
         before = utc_now() - timedelta(days=events)
         counts["events"] = _delete(
-            session, WebhookEvent, WebhookEvent.account_id == number, WebhookEvent.received_at < before
+            session,
+            WebhookEvent,
+            WebhookEvent.account_id == number,
+            WebhookEvent.received_at < before,
+            # What was never processed is not lost by age.
+            WebhookEvent.state.not_in((EventState.FAILED, EventState.STORED)),
         )
     if communications:
         before = utc_now() - timedelta(days=communications)
+        # Their bodies hold the same contacts, so they go first.
+        tied = (
+            select(event_communication.c.event_id)
+            .join(Communication, Communication.id == event_communication.c.communication_id)
+            .where(Communication.account_id == number, Communication.started_at < before)
+        )
+        counts["bodies"] = _delete(
+            session, WebhookEvent, WebhookEvent.account_id == number, WebhookEvent.received_at < before,
+            WebhookEvent.id.in_(tied),
+        )  # fmt: skip
         counts["communications"] = _delete(
             session, Communication, Communication.account_id == number, Communication.started_at < before
         )

@@ -130,7 +130,7 @@ def sign_out() -> Any:
 def welcome(token: str) -> Any:
     """The one-time link of a fresh installation: make the first user and the first account."""
     invitation = _invitation(token)
-    if invitation is None or invitation.account_id is not None:
+    if invitation is None or invitation.account_id is not None or db.session.scalar(select(User.id).limit(1)):
         return _used_up()
     form = WelcomeForm()
     form.timezone.choices = timezone_choices(form.timezone.data)

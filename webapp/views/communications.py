@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from flask import Blueprint, abort, g, render_template, request, url_for
 from flask_babel import gettext as _
-from sqlalchemy import ColumnElement, Select, select, tuple_
+from sqlalchemy import ColumnElement, Select, or_, select, tuple_
 from sqlalchemy.orm import joinedload, load_only
 
 from webapp import wording
@@ -240,7 +240,9 @@ def _search(query: str) -> ColumnElement[bool]:
     if email:
         return Communication.contact_email == email
     if _LIKE_A_PHONE.fullmatch(query):
-        return Communication.contact_phone.like(like("".join(filter(str.isdecimal, query))))
+        digits = like("".join(filter(str.isdecimal, query)))
+        in_text = Communication.search_text.like(like(query.casefold()), escape="\\")
+        return or_(Communication.contact_phone.like(digits), in_text)
     return Communication.search_text.like(like(query.casefold()), escape="\\")
 
 

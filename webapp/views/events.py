@@ -17,7 +17,7 @@ from sqlalchemy.orm import joinedload, selectinload, undefer
 from webapp import audit, queue
 from webapp.extensions import db
 from webapp.intake import process
-from webapp.models import EventState, Integration, Role, WebhookEvent
+from webapp.models import Communication, EventState, Integration, Role, WebhookEvent
 
 from .access import member
 from .numbers import number_argument
@@ -60,7 +60,12 @@ def index() -> str:
     before = number_argument("before")
     query = (
         select(WebhookEvent)
-        .options(joinedload(WebhookEvent.integration), selectinload(WebhookEvent.communications))
+        .options(
+            joinedload(WebhookEvent.integration),
+            selectinload(WebhookEvent.communications).load_only(
+                Communication.type, Communication.contact_name, Communication.vendor_id
+            ),
+        )
         .where(WebhookEvent.account_id == g.account.id)
     )
     if state:

@@ -32,7 +32,7 @@ BLOCKED = {"40P01", "40001"}
 KEPT_INTEGRATIONS = 1024
 
 _REVISION = (
-    select(Integration.__table__.c.revision, Account.__table__.c.revision)
+    select(Integration.__table__.c.id, Integration.__table__.c.revision, Account.__table__.c.revision)
     .join_from(Integration.__table__, Account.__table__)
     .where(Integration.__table__.c.webhook_secret_hash == bindparam("digest"))
 )

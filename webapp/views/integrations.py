@@ -25,11 +25,12 @@ from webapp.vendors import registry
 
 from . import integration_page as pages
 from .access import member
-from .addresses import own_url, public_url
+from .addresses import own_url
 from .communications import heading, names_of
 from .directory import free_key
 from .hooks import test_header
 from .integration_settings import SettingsInput
+from .locale import day_and_time
 from .partial import done, is_partial, page_or_block
 
 blueprint = Blueprint("integrations", __name__, url_prefix="/a/<slug>/integrations")
@@ -128,6 +129,14 @@ def process_stored(key: str) -> Any:
 def rotate(key: str) -> Any:
     """A new webhook address; the old one is heard for a day more."""
     integration = _integration(key)
+    until = integration.previous_secret_until
+    if until and until > utc_now():
+        # A second rotation would silence the address that is still in the vendor's settings.
+        flash(
+            _("Адрес уже заменили: прежний принимает до %(when)s, раньше снова не заменить.", when=day_and_time(until)),
+            "attention",
+        )
+        return done(url_for("integrations.show", slug=g.account.slug, key=key, _anchor="settings"))
     integration.rotate_secret()
     _record("integration.rotate", integration, {})
     db.session.commit()
@@ -210,8 +219,8 @@ def _send(url: str, body: bytes, headers: dict[str, str]) -> str | None:
     except requests.RequestException as error:
         log.warning("test_chat_not_sent", error=type(error).__name__)
         return _(
-            "Не получилось обратиться по адресу вебхука снаружи: %(url)s не отвечает. Проверьте PUBLIC_URL.",
-            url=public_url(),
+            "Проверочный чат не отправлен: адрес %(url)s не отвечает. Покажите это администратору сервера.",
+            url=own_url(),
         )
     if answer.status_code != 200:
         return _(
