@@ -45,11 +45,16 @@ def gunicorn(target: str, environment: dict[str, str]) -> Iterator[int]:
 
 
 def _wait(port: int) -> None:
-    deadline = time.monotonic() + 30
+    """Until a worker answers: the port is open long before the workers have read the application."""
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
-            with socket.create_connection(("127.0.0.1", port), 1):
-                return
+            for _each_worker in range(8):
+                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+                connection.request("GET", "/healthz")
+                connection.getresponse().read()
+                connection.close()
+            return
         except OSError:
             time.sleep(0.05)
     raise RuntimeError("gunicorn did not start")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -22,26 +20,6 @@ PRAGMAS = (
 )
 
 _reading = ContextVar("reading", default=False)
-
-
-#: One thread of a process at a time stands in the queue of the processes.
-_turn = threading.Lock()
-
-
-@contextmanager
-def writing_turn(engine: Engine) -> Iterator[None]:
-    """Wait for the turn to write to SQLite; for PostgreSQL there is nothing to wait for.
-
-    SQLite's own way is to sleep and to try again, up to a tenth of a second at a time. Under load a file lock, which
-    wakes the next one at once, serves four times as many (bench/results.md). Whoever writes without a turn, as the
-    worker does, still meets SQLite's own lock.
-    """
-    if engine.dialect.name != "sqlite":
-        yield
-        return
-    with _turn, open(f"{engine.url.database}-turn", "ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 @contextmanager

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from flask import Blueprint, Response, abort, current_app, request
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from sqlalchemy import Engine, bindparam, select
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.orm import joinedload
+from sqlalchemy.orm import Session, joinedload
 
-from webapp.database import begin_as_reader, writing_turn
+from webapp.database import begin_as_reader
 from webapp.extensions import csrf, db
 from webapp.intake import Received, read, store
 from webapp.models import Account, Integration, hash_secret, utc_now
 from webapp.vendors import registry
+from webapp.writing import write
 
 from .access import public
 
@@ -24,9 +25,6 @@ csrf.exempt(blueprint)
 
 #: No vendor's webhook comes near it; more is refused without being read.
 LARGEST_BODY_BYTES = 1024 * 1024
-
-#: PostgreSQL's words for "somebody was in the way": deadlock, serialization failure.
-BLOCKED = {"40P01", "40001"}
 
 #: How many integrations a process keeps ready.
 KEPT_INTEGRATIONS = 1024
@@ -72,23 +70,13 @@ def receive(vendor: str, secret: str, channel: str | None) -> Response:
     content_type = request.headers.get("Content-Type")
     received = read(integration, body, content_type=content_type, channel=channel, is_test=_is_test(integration))
     begin_as_reader(False)
-    with writing_turn(db.engine):
-        _store(integration, received)
+    write(db.session(), partial(_store, integration, received))
     answer = registry()[vendor].answer()
     return Response(answer.body, status=answer.status, content_type=answer.content_type)
 
 
-def _store(integration: Integration, received: Received) -> None:
-    """Store and commit. Of two that block each other the database ends one, which then has the way free."""
-    for last in (False, True):
-        try:
-            store(db.session(), integration, received)
-            db.session.commit()
-            return
-        except OperationalError as error:
-            db.session.rollback()
-            if last or getattr(error.orig, "sqlstate", None) not in BLOCKED:
-                raise
+def _store(integration: Integration, received: Received, session: Session) -> None:
+    store(session, integration, received)
 
 
 def forget() -> None:
