@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -61,21 +62,33 @@ def receive(vendor: str, secret: str, channel: str | None) -> Response:
     if request.content_length is not None and len(body) < request.content_length:
         # The connection broke in the middle: half a body is no webhook, and the sender will know that it failed.
         abort(400)
-    begin_as_reader(True)
-    integration = _integration(vendor, secret)
-    if integration is None:
-        abort(404)
-    # What was read stays with us; the transaction that writes begins only when all that can be done before it is done.
-    db.session.close()
+    digest = hash_secret(secret)
     content_type = request.headers.get("Content-Type")
-    received = read(integration, body, content_type=content_type, channel=channel, is_test=_is_test(integration))
-    begin_as_reader(False)
-    write(db.session(), partial(_store, integration, received))
+    for _attempt in range(3):
+        revision, integration = _integration(digest)
+        if integration is None or integration.vendor != vendor or integration.archived_at is not None:
+            abort(404)
+        received = read(integration, body, content_type=content_type, channel=channel, is_test=_is_test(integration))
+        begin_as_reader(False)
+        # The transaction that writes begins only when all that can be done before it is done.
+        with suppress(_Changed):
+            write(db.session(), partial(_store, digest, revision, integration, received))
+            break
+        _kept.get(db.engine, {}).pop(digest, None)
+    else:
+        abort(503)
     answer = registry()[vendor].answer()
     return Response(answer.body, status=answer.status, content_type=answer.content_type)
 
 
-def _store(integration: Integration, received: Received, session: Session) -> None:
+class _Changed(Exception):
+    """The integration is another one than was read: it, its account or its secret has changed in between."""
+
+
+def _store(digest: str, revision: Any, integration: Integration, received: Received, session: Session) -> None:
+    """Store, if the integration is still as it was read."""
+    if revision is not None and session.connection().execute(_REVISION, {"digest": digest}).first() != revision:
+        raise _Changed
     store(session, integration, received)
 
 
@@ -103,25 +116,26 @@ def _is_test(integration: Integration) -> bool:
         return False
 
 
-def _integration(vendor: str, secret: str) -> Integration | None:
-    """The integration of this secret; after a rotation the old secret is heard until its grace ends.
+def _integration(digest: str) -> tuple[Any, Integration | None]:
+    """The integration of this secret and its revision; after a rotation the old secret is heard until its grace ends.
 
-    Each process keeps those it has read and asks only whether they have changed: most webhooks come to few of them.
+    Each process keeps those it has read: most webhooks come to few of them. Whether one has changed is asked in the
+    transaction that writes (``_store``). One that is found by its old secret is read each time and has no revision.
     """
-    digest = hash_secret(secret)
-    revision = db.session.connection().execute(_REVISION, {"digest": digest}).first()
-    if revision is None:
-        found = _by_previous_secret(digest)
-    else:
-        kept, found = _kept.setdefault(db.engine, {}).get(digest, (None, None))
-        if kept != revision:
-            found = db.session.scalar(_BY_SECRET, {"digest": digest})
-            if len(_kept[db.engine]) >= KEPT_INTEGRATIONS:
-                _kept[db.engine].clear()
-            _kept[db.engine][digest] = revision, found
-    if found is None or found.vendor != vendor or found.archived_at is not None:
-        return None
-    return found
+    kept = _kept.setdefault(db.engine, {})
+    known = kept.get(digest)
+    if known is None:
+        begin_as_reader(True)
+        revision = db.session.connection().execute(_REVISION, {"digest": digest}).first()
+        found = _by_previous_secret(digest) if revision is None else db.session.scalar(_BY_SECRET, {"digest": digest})
+        # What was read stays with us when its session has gone.
+        db.session.close()
+        if revision is None:
+            return None, found
+        if len(kept) >= KEPT_INTEGRATIONS:
+            kept.clear()
+        known = kept[digest] = revision, found
+    return known
 
 
 def _by_previous_secret(digest: str) -> Integration | None:
