@@ -71,3 +71,17 @@ def test_two_that_clash_are_told_apart(app, observing_engine, names):
     ends = run(observing_engine, [add("same"), add("same"), add("other")])
     assert sorted(end is None for end in ends) == [False, True, True]
     assert names() == Counter({"same": 1, "other": 1})
+
+
+def test_a_commit_that_never_came_looks_like_none_to_whoever_waited(app, observing_engine, names, monkeypatch):
+    """DESIGN §9: no 2xx for what is not on disk, not even when taking back fails as well."""
+
+    def broken(_session: Session) -> None:
+        raise RuntimeError("the disk is gone")
+
+    with monkeypatch.context() as broken_disk:
+        broken_disk.setattr(Session, "commit", broken)
+        broken_disk.setattr(Session, "rollback", broken)
+        ends = run(observing_engine, [add(f"w{number}") for number in range(8)])
+    assert all(isinstance(end, Exception) for end in ends)
+    assert names() == Counter()

@@ -30,6 +30,8 @@ class _Entry:
     def __init__(self, work: Work) -> None:
         self.work = work
         self.done = False
+        # Only a commit makes it written: whatever else happens must never look like one.
+        self.written = False
         self.error: Exception | None = None
 
 
@@ -70,8 +72,8 @@ def _write_in_turn(session: Session, work: Work) -> None:
             with open(f"{session.get_bind().engine.url.database}-turn", "ab") as file:
                 fcntl.flock(file, fcntl.LOCK_EX)
                 _write_waiting(session, entry)
-    if entry.error is not None:
-        raise entry.error
+    if not entry.written:
+        raise entry.error or OperationalError("write", None, RuntimeError("the transaction was not committed"))
 
 
 def _write_waiting(session: Session, own: _Entry) -> None:
@@ -84,6 +86,8 @@ def _write_waiting(session: Session, own: _Entry) -> None:
         for entry in entries:
             entry.work(session)
         session.commit()
+        for entry in entries:
+            entry.written = True
     except Exception as error:
         session.rollback()
         if len(entries) == 1:
@@ -100,6 +104,7 @@ def _write_one(session: Session, entry: _Entry) -> None:
     try:
         entry.work(session)
         session.commit()
+        entry.written = True
     except Exception as error:
         session.rollback()
         entry.error = error

@@ -298,3 +298,13 @@ def test_widget_ids_are_counted_and_their_label_names_the_channel(server, sessio
     requests.post(server + integration.hook_path(), json=finished(2), timeout=5)
     requests.post(server + integration.hook_path("tg"), json=finished(3), timeout=5)
     assert [communication.channel for communication in communications(session)] == [None, "whatsapp", "telegram"]
+
+
+def test_an_integration_that_was_removed_is_heard_again_once_it_is_back(server, session, integration):
+    """A process that met it while it was gone must not go on thinking so."""
+    url = server + integration.hook_path()
+    for archived_at, status in ((None, 200), (utc_now(), 404), (None, 200)):
+        session.rollback()
+        integration.archived_at = archived_at
+        session.commit()
+        assert requests.post(url, json=finished(), timeout=5).status_code == status

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from zoneinfo import available_timezones
 
 from email_validator import EmailNotValidError, validate_email
 from flask_babel import lazy_gettext as _l
@@ -89,8 +88,3 @@ def timezone_choices(current: str | None = None) -> list[tuple[str, str]]:
     if current and current not in zones:
         zones.insert(0, current)
     return [(zone, zone.replace("_", " ")) for zone in zones]
-
-
-def known_timezone(name: str) -> bool:
-    """True for a zone this machine knows."""
-    return name in available_timezones()

@@ -130,7 +130,8 @@ def _integration(digest: str) -> tuple[Any, Integration | None]:
         found = _by_previous_secret(digest) if revision is None else db.session.scalar(_BY_SECRET, {"digest": digest})
         # What was read stays with us when its session has gone.
         db.session.close()
-        if revision is None:
+        # One that is removed is not kept: it may be brought back, and is asked for anew until then.
+        if revision is None or found is None or found.archived_at is not None:
             return None, found
         if len(kept) >= KEPT_INTEGRATIONS:
             kept.clear()

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
+from webapp.cabinets.embedded.rules import MARKS
 from webapp.resolution import Operator
 
-MARKS = ("utm_source", "utm_medium", "utm_campaign", "utm_content", "utm_term")
 OPERATOR_NAMES = {Operator.EQUALS.value: _l("равна"), Operator.CONTAINS.value: _l("содержит")}
 
 #: How many rows the buttons add. More from a file are shown and kept.
