@@ -302,3 +302,17 @@ class TestPrivateAddresses:
         else:
             assert isinstance(connection._new_conn(), Reached)
         assert closed == [True] * refused
+
+
+def test_an_answer_without_an_end_is_given_up(outside: Outside, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("webapp.http.LARGEST_ANSWER_BYTES", 1)
+
+    with pytest.raises(requests.RequestException):
+        Client(extra=[outside.address]).send("GET", f"http://{outside.address}/")
+
+
+def test_any_method_is_sent_once_with_its_body(outside: Outside) -> None:
+    answer = Client(extra=[outside.address]).send("GET", f"http://{outside.address}/path", headers={"X-One": "1"})
+
+    assert (answer.status_code, answer.content, answer.text) == (200, b"ok", "ok")
+    assert [(path, headers["X-One"]) for path, _body, headers in outside.asked] == [("/path", "1")]

@@ -7,6 +7,7 @@ a timeout. Private addresses are refused when the connection is made, so a name 
 from __future__ import annotations
 
 import ipaddress
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +21,11 @@ from urllib3.exceptions import NewConnectionError
 
 #: Seconds to connect, and between two bytes of the answer.
 TIMEOUT = (3.05, 10)
+
+
+#: No answer that we ask for is larger, or takes longer from its first byte to its last.
+LARGEST_ANSWER_BYTES = 32 * 1024 * 1024
+LONGEST_ANSWER_SECONDS = 60
 
 
 class Refused(requests.RequestException):
@@ -47,6 +53,18 @@ class _PublicAdapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = {"https": _PublicPool}
 
 
+def _whole(answer: requests.Response) -> bytes:
+    """The body of an answer. Raises ChunkedEncodingError for one that is too large or never ends."""
+    parts, size, started = [], 0, time.monotonic()
+    for part in answer.iter_content(64 * 1024):
+        parts.append(part)
+        size += len(part)
+        if size > LARGEST_ANSWER_BYTES or time.monotonic() - started > LONGEST_ANSWER_SECONDS:
+            answer.close()
+            raise requests.exceptions.ChunkedEncodingError("the answer is too large or too slow")
+    return b"".join(parts)
+
+
 class Client:
     """Sends requests to vendors' hosts (``*.amocrm.ru`` allows any subdomain) and to ``extra`` host:port pairs."""
 
@@ -57,19 +75,43 @@ class Client:
     def post(
         self, url: str, data: bytes, headers: Mapping[str, str] | None = None, timeout: Any = TIMEOUT
     ) -> requests.Response:
-        """POST once. Raises requests.RequestException: Refused for an address that is not listed."""
+        """POST once; see ``send``."""
+        return self.send("POST", url, data, headers, timeout)
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        data: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: Any = TIMEOUT,
+    ) -> requests.Response:
+        """Send one request, once. Raises requests.RequestException: Refused for an address that is not listed.
+
+        ``timeout`` is seconds to connect and between two bytes; a whole answer may take ``LONGEST_ANSWER_SECONDS`` and
+        have ``LARGEST_ANSWER_BYTES``, or it is refused as unreadable.
+        """
         with requests.Session() as session:
             session.trust_env = False
-            request = session.prepare_request(requests.Request("POST", url, data=data, headers=dict(headers or {})))
-            # What will be connected to: other readers of the same text may see another host in it.
-            parts = urlsplit(request.url or "")
-            port = parts.port or (443 if parts.scheme == "https" else 80)
-            trusted = f"{parts.hostname}:{port}".casefold() in self._extra
-            if not trusted and not (parts.scheme == "https" and self._listed(parts.hostname or "")):
-                raise Refused(f"{parts.hostname} is not a listed host")
-            if not trusted:
+            request = session.prepare_request(requests.Request(method, url, data=data, headers=dict(headers or {})))
+            self.check(request.url or "")
+            if not self._trusted(request.url or ""):
                 session.mount("https://", _PublicAdapter())
-            return session.send(request, timeout=timeout, allow_redirects=False)
+            answer = session.send(request, timeout=timeout, allow_redirects=False, stream=True)
+            answer._content = _whole(answer)
+            return answer
+
+    def check(self, url: str) -> None:
+        """Raise Refused when nothing may be sent to this address. Looks at what will be connected to: other readers of
+        the same text may see another host in it."""
+        parts = urlsplit(url)
+        if not self._trusted(url) and not (parts.scheme == "https" and self._listed(parts.hostname or "")):
+            raise Refused(f"{parts.hostname} is not a listed host")
+
+    def _trusted(self, url: str) -> bool:
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        return f"{parts.hostname}:{port}".casefold() in self._extra
 
     def _listed(self, host: str) -> bool:
         host = host.casefold()

@@ -7,6 +7,7 @@ from .communication import Communication
 from .directory import KINDS, Campaign, Employee, Site, Source, clean_domain, fold
 from .event import EventState, WebhookEvent, event_communication
 from .integration import ChannelMapping, Integration, Target, TargetKind, Widget, hash_secret
+from .pacing import Lane
 from .revisions import count_changes
 from .visit import VendorClient, Visit
 
@@ -23,6 +24,7 @@ __all__ = [
     "EventState",
     "Integration",
     "Invitation",
+    "Lane",
     "Membership",
     "Role",
     "Site",
