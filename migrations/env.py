@@ -40,9 +40,26 @@ def run(connection=None):
         context.run_migrations()
 
 
+def run_online():
+    """On SQLite a changed table is made anew and the old one dropped, which must not take the rows that refer to it."""
+    with db.engine.connect() as connection:
+        on_sqlite = connection.dialect.name == "sqlite"
+        driver = connection.connection.driver_connection
+        if on_sqlite:
+            # Outside a transaction: within one SQLite does not listen.
+            driver.execute("PRAGMA foreign_keys=OFF")
+        try:
+            run(connection)
+            if on_sqlite and (broken := connection.exec_driver_sql("PRAGMA foreign_key_check").first()):
+                raise RuntimeError(f"the migration left a row of {broken[0]} that refers to nothing")
+            connection.commit()
+        finally:
+            if on_sqlite:
+                connection.rollback()
+                driver.execute("PRAGMA foreign_keys=ON")
+
+
 if context.is_offline_mode():
     run()
 else:
-    with db.engine.connect() as connection:
-        run(connection)
-        connection.commit()
+    run_online()

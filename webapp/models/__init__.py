@@ -9,7 +9,7 @@ from .event import EventState, WebhookEvent, event_communication
 from .integration import ChannelMapping, Integration, Target, TargetKind, Widget, hash_secret
 from .pacing import Lane
 from .revisions import count_changes
-from .visit import VendorClient, Visit
+from .visit import ScriptSighting, VendorClient, Visit, VisitTie
 
 __all__ = [
     "KINDS",
@@ -27,6 +27,7 @@ __all__ = [
     "Lane",
     "Membership",
     "Role",
+    "ScriptSighting",
     "Site",
     "Source",
     "Target",
@@ -34,6 +35,7 @@ __all__ = [
     "User",
     "VendorClient",
     "Visit",
+    "VisitTie",
     "WebhookEvent",
     "Widget",
     "WorkerBeat",

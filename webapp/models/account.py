@@ -42,7 +42,8 @@ class Account(Numbered, Base):
 
     ``region`` is the default for phone numbers (ISO 3166). ``contact_window_days`` switches the rule "contact" on.
     ``revision`` grows with every change of the account and its directory, so that rules read once can be kept.
-    The retention settings are days; None keeps for ever.
+    The retention settings are days; None keeps for ever. The visit counter's manners: ``visits_need_consent`` waits for
+    the site to say so, ``respects_do_not_track`` leaves out who asks for it, ``keeps_full_ip`` stores addresses whole.
     """
 
     __tablename__ = "account"
@@ -57,6 +58,10 @@ class Account(Numbered, Base):
     contact_window_days: Mapped[int | None]
     event_retention_days: Mapped[int | None] = mapped_column(default=365)
     communication_retention_days: Mapped[int | None]
+    visit_retention_days: Mapped[int | None] = mapped_column(default=365)
+    visits_need_consent: Mapped[bool] = mapped_column(default=False)
+    respects_do_not_track: Mapped[bool] = mapped_column(default=True)
+    keeps_full_ip: Mapped[bool] = mapped_column(default=False)
     revision: Mapped[int] = mapped_column(default=0)
 
     memberships: Mapped[list[Membership]] = relationship(back_populates="account", cascade="all, delete-orphan")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import secrets
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint
-from sqlalchemy.orm import Mapped, declared_attr, mapped_column, relationship
+from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint, event, select
+from sqlalchemy.orm import Mapped, Session, declared_attr, mapped_column, relationship
 
 from .base import Base, Numbered
 
@@ -60,10 +61,14 @@ class DirectoryEntry(Numbered):
 
 
 class Site(DirectoryEntry, Base):
-    """A site whose visitors are counted."""
+    """A site whose visitors are counted.
+
+    ``public_key`` names it in the address of its counter: its key, unless another account's site has that already.
+    """
 
     __tablename__ = "site"
 
+    public_key: Mapped[str] = mapped_column(String(120), unique=True)
     domain: Mapped[str] = mapped_column(String(253))
     name: Mapped[str] = mapped_column(String(255))
 
@@ -75,6 +80,18 @@ class Site(DirectoryEntry, Base):
     def refresh_search_text(self) -> None:
         """Set what the pickers search, after a change."""
         self.search_text = searchable(self.name, self.domain, self.key)
+
+
+@event.listens_for(Session, "before_flush")
+def give_public_keys(session: Session, _context: Any, _instances: Any) -> None:
+    """Name each new site in the addresses of this server: by its key, unless that is another account's site already."""
+    given: set[str] = set()
+    for site in session.new:
+        if isinstance(site, Site) and not site.public_key:
+            with session.no_autoflush:
+                taken = session.scalar(select(Site.id).where(Site.public_key == site.key)) is not None
+            site.public_key = f"{site.key}-{secrets.token_hex(4)}" if taken or site.key in given else site.key
+            given.add(site.public_key)
 
 
 class RuledEntry(DirectoryEntry):
