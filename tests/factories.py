@@ -16,7 +16,9 @@ from webapp.models import (
     Source,
     TargetKind,
     User,
+    VendorClient,
     Visit,
+    VisitTie,
     utc_now,
 )
 
@@ -121,4 +123,24 @@ def make_visit(session: Any, account: Account, session_id: str = "8f3c2d7e", **v
     return _add(
         session,
         Visit(account_id=account.id, session_id=session_id, started_at=started_at, last_seen_at=started_at, **values),
+    )
+
+
+def tie_visit(session: Any, integration: Integration, visit: Visit, client: str = "412") -> VisitTie:
+    """What the site script's beacon leaves behind."""
+    known = session.query(VendorClient).filter_by(integration_id=integration.id, client=client).first()
+    person = known or VendorClient(
+        account_id=integration.account_id, integration_id=integration.id, client=client, updated_at=utc_now()
+    )
+    person.visit_tied_at = utc_now()
+    session.add(person)
+    return _add(
+        session,
+        VisitTie(
+            integration_id=integration.id,
+            client=client,
+            session_id=visit.session_id,
+            visit_id=visit.id,
+            tied_at=utc_now(),
+        ),
     )

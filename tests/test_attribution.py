@@ -16,10 +16,11 @@ from tests.factories import (
     make_site,
     make_source,
     map_channel,
+    tie_visit,
 )
 from webapp import attribution
 from webapp.attribution import attribute
-from webapp.models import Account, Integration, TargetKind, VendorClient, Visit
+from webapp.models import Account, Integration, TargetKind
 
 
 @pytest.fixture(autouse=True)
@@ -133,26 +134,12 @@ class TestNamedVisit:
 class TestBeacon:
     """B6: the token slot may be taken by somebody else's script, so the page ties the visitor's number to the visit."""
 
-    @staticmethod
-    def tie(session: Session, integration: Integration, visit: Visit, client: str = "412") -> None:
-        """What the site script's beacon leaves behind."""
-        session.add(
-            VendorClient(
-                account_id=integration.account_id,
-                integration_id=integration.id,
-                client=client,
-                visit_id=visit.id,
-                updated_at=BEGAN,
-            )
-        )
-        session.commit()
-
     def test_a_chat_whose_token_is_taken_is_tied_by_the_visitors_number(
         self, session: Session, account: Account, integration: Integration
     ) -> None:
         campaign = make_campaign(session, account)
         visit = visited(session, account, campaign_id=campaign.id)
-        self.tie(session, integration, visit)
+        tie_visit(session, integration, visit)
 
         found = chat(
             session, integration, client="412", clues={"token": {"raw": "GA1.2.3", "kind": "foreign", "visit": None}}
@@ -164,14 +151,14 @@ class TestBeacon:
     def test_numbers_count_within_one_integration(
         self, session: Session, account: Account, integration: Integration
     ) -> None:
-        self.tie(session, make_integration(session, account, "second"), visited(session, account))
+        tie_visit(session, make_integration(session, account, "second"), visited(session, account))
 
         assert outcomes(chat(session, integration, client="412"))["beacon"] == "absent"
 
     def test_a_tie_to_another_accounts_visit_is_not_used(
         self, session: Session, account: Account, integration: Integration
     ) -> None:
-        self.tie(session, integration, visited(session, make_account(session, "vasilek")))
+        tie_visit(session, integration, visited(session, make_account(session, "vasilek")))
 
         found = chat(session, integration, client="412")
 
@@ -179,7 +166,7 @@ class TestBeacon:
 
     def test_a_tie_without_a_visit_is_none(self, session: Session, account: Account, integration: Integration) -> None:
         visit = visited(session, account)
-        self.tie(session, integration, visit)
+        tie_visit(session, integration, visit)
         session.delete(visit)
         session.commit()
 

@@ -18,11 +18,12 @@ from tests.factories import (
     make_source,
     make_visit,
     map_channel,
+    tie_visit,
 )
 from tests.vendors.jivo.bodies import finished
 from webapp import attribution
 from webapp.intake import accept
-from webapp.models import Communication, Integration, VendorClient, WebhookEvent, Widget
+from webapp.models import Communication, Integration, WebhookEvent, Widget
 
 RECEIVED = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 BEGAN = datetime.fromtimestamp(1700000200, UTC)
@@ -225,16 +226,7 @@ class TestPerson:
     def test_the_beacon_ties_a_chat_by_the_visitors_number(self, session: Session, integration: Integration) -> None:
         """B6."""
         visit = make_visit(session, integration.account, "8f3c", started_at=BEGAN - timedelta(hours=1))
-        session.add(
-            VendorClient(
-                account_id=integration.account_id,
-                integration_id=integration.id,
-                client="412",
-                visit_id=visit.id,
-                updated_at=RECEIVED,
-            )
-        )
-        session.commit()
+        tie_visit(session, integration, visit)
         take(session, integration, user_token="GA1.2.345.678")
 
         assert (only(session).rule, only(session).visit_id) == ("beacon", visit.id)

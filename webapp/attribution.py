@@ -14,8 +14,9 @@ from sqlalchemy.orm import Session
 from webapp.cabinets import cabinet_of
 from webapp.conversation import Contact, SessionToken
 from webapp.enrichment import clues_of
-from webapp.models import Account, Campaign, ChannelMapping, Communication, Integration, VendorClient, Visit
+from webapp.models import Account, Campaign, ChannelMapping, Communication, Integration, VendorClient, Visit, VisitTie
 from webapp.resolution import (
+    CLOCK_TOLERANCE,
     Attribution,
     Catalogue,
     Policy,
@@ -29,22 +30,35 @@ from webapp.resolution import (
 #: How many integrations' policies and accounts' rules a process keeps ready.
 KEPT = 512
 
+#: So many visits of a person are looked at for the one of a conversation.
+MOST_TIED_VISITS = 50
+
 # Built once, and in Core where the way of every webhook goes: the ORM's share of its time was the largest.
 _people = VendorClient.__table__.c
-_CLIENT = select(_people.name, _people.phone, _people.phone_raw, _people.email, _people.token, _people.visit_id).where(
-    _people.integration_id == bindparam("integration_id"), _people.client == bindparam("client")
-)
+_CLIENT = select(
+    _people.name, _people.phone, _people.phone_raw, _people.email, _people.token, _people.visit_tied_at
+).where(_people.integration_id == bindparam("integration_id"), _people.client == bindparam("client"))
 _NAMED = select(Visit).where(Visit.session_id == bindparam("session_id"))
-_BEACON = select(Visit).where(Visit.id == bindparam("visit_id"), Visit.account_id == bindparam("account_id"))
+_TIED = (
+    select(Visit)
+    .join(VisitTie, VisitTie.visit_id == Visit.id)
+    .where(
+        VisitTie.integration_id == bindparam("integration_id"),
+        VisitTie.client == bindparam("client"),
+        Visit.account_id == bindparam("account_id"),
+    )
+    .order_by(Visit.started_at.desc())
+    .limit(MOST_TIED_VISITS)
+)
 
 
 @dataclass(frozen=True)
 class Client:
-    """What is known of a person by the vendor's number for them."""
+    """What is known of a person by the vendor's number for them. ``tied``: a beacon told of visits of theirs."""
 
     contact: Contact
     token: SessionToken | None
-    visit_id: int | None
+    tied: bool
 
 
 @dataclass(frozen=True)
@@ -96,6 +110,13 @@ def attribute(
     return decision
 
 
+def attribute_arrival(session: Session, account: Account, facts: Mapping[str, str]) -> tuple[int | None, int | None]:
+    """The campaign and the source of a visit that began with these facts (webapp.arrival)."""
+    catalogue = _directory(session, account).catalogue
+    campaign, source = catalogue.campaign(facts), catalogue.source(facts)
+    return campaign.entry.id if campaign else None, source.entry.id if source else None
+
+
 def policy(session: Session, account: Account, integration: Integration) -> Policy:
     """The account's and the integration's say, as the rules take it; read again only when something has changed."""
     kept = _kept_of(session).policies
@@ -123,7 +144,7 @@ def find_client(connection: Connection, integration_id: int, number: str) -> Cli
     if row is None:
         return None
     token = SessionToken(**row.token) if row.token else None
-    return Client(Contact(row.name, row.phone, row.phone_raw, row.email), token, row.visit_id)
+    return Client(Contact(row.name, row.phone, row.phone_raw, row.email), token, row.visit_tied_at is not None)
 
 
 def employee_by_email(session: Session, account: Account, emails: Sequence[str]) -> int | None:
@@ -147,7 +168,7 @@ def sightings(
     return Sightings(
         named=_facts(session, named),
         named_elsewhere=elsewhere,
-        beacon=_facts(session, _beacon(session, communication, client)),
+        beacon=_facts(session, _beacon(session, communication, question, client)),
         contact=_facts(session, _by_contact(session, account, communication)),
     )
 
@@ -208,11 +229,19 @@ def _facts(session: Session, visit: Visit | None) -> VisitFacts | None:
     )
 
 
-def _beacon(session: Session, communication: Communication, client: Client | None) -> Visit | None:
-    """The visit that the site script tied to this person."""
-    if client is None or client.visit_id is None:
+def _beacon(session: Session, communication: Communication, question: Question, client: Client | None) -> Visit | None:
+    """Of the visits that the site script tied to this person the latest that began before the conversation, else the
+    latest, which the rule will refuse and tell why."""
+    if client is None or not client.tied:
         return None
-    return session.scalar(_BEACON, {"visit_id": client.visit_id, "account_id": communication.account_id})
+    whose = {
+        "account_id": communication.account_id,
+        "integration_id": communication.integration_id,
+        "client": communication.client,
+    }
+    tied = session.scalars(_TIED, whose).all()
+    latest_start = question.started_at + CLOCK_TOLERANCE
+    return next((visit for visit in tied if visit.started_at <= latest_start), tied[0] if tied else None)
 
 
 def _by_contact(session: Session, account: Account, communication: Communication) -> Visit | None:

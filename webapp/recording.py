@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,6 +17,7 @@ from webapp.cabinets import cabinet_of
 from webapp.conversation import ClientUpdate, Conversation, Reading
 from webapp.enrichment import enrich, fill_contact, fill_token, takes_place, update_client
 from webapp.models import Communication, Integration, VendorClient, Widget, event_communication, utc_now
+from webapp.resolution import Rule
 
 #: How many of a person's conversations a late contact card is written into, the latest first.
 ENRICHED_CONVERSATIONS = 20
@@ -99,38 +101,43 @@ def _see_widget(integration: Integration, occasion: Occasion, widget: str) -> st
     return occasion.connection.execute(_SEE_WIDGET[dialect_of(occasion.connection)], values).scalar()
 
 
-def _lock_client(occasion: Occasion, integration: Integration, number: str) -> None:
-    """Chat and contact card of a person take turns, or each could miss the other; SQLite has one writer anyway."""
-    if dialect_of(occasion.connection) == "postgresql":
-        occasion.connection.execute(
+def lock_client(connection: Connection, integration: Integration, number: str) -> None:
+    """What is told of a person takes turns, or one could miss the other; SQLite has one writer anyway."""
+    if dialect_of(connection) == "postgresql":
+        connection.execute(
             text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": f"{integration.id}:{number}"}
         )
 
 
-def _record_client(session: Session, integration: Integration, occasion: Occasion, told: ClientUpdate) -> None:
-    """Keep what is said of a person, and write it into their conversations that lack it."""
-    _lock_client(occasion, integration, told.client)
+def known_client(session: Session, integration: Integration, number: str, now: datetime) -> VendorClient:
+    """The row of a person by the vendor's number, made if there is none; the caller holds ``lock_client``."""
     client = session.scalar(
-        select(VendorClient).where(VendorClient.integration_id == integration.id, VendorClient.client == told.client)
+        select(VendorClient).where(VendorClient.integration_id == integration.id, VendorClient.client == number)
     )
     if client is None:
         client = VendorClient(
-            account_id=integration.account_id,
-            integration_id=integration.id,
-            client=told.client,
-            updated_at=occasion.received_at,
+            account_id=integration.account_id, integration_id=integration.id, client=number, updated_at=now
         )
         session.add(client)
+    return client
+
+
+def attribute_again(session: Session, integration: Integration, number: str) -> None:
+    """More is known of the visits of this person: decide anew about their conversations that named no good visit."""
+    client = find_client(session.connection(), integration.id, number)
+    for communication in _conversations(session, integration, number):
+        if communication.rule != Rule.VISIT:
+            attribute(session, integration, communication, client)
+            _write(session, integration, communication)
+
+
+def _record_client(session: Session, integration: Integration, occasion: Occasion, told: ClientUpdate) -> None:
+    """Keep what is said of a person, and write it into their conversations that lack it."""
+    lock_client(occasion.connection, integration, told.client)
+    client = known_client(session, integration, told.client, occasion.received_at)
     update_client(client, told.contact, told.token, occasion.received_at)
     session.flush()
-    conversations = session.scalars(
-        select(Communication)
-        .where(Communication.integration_id == integration.id, Communication.client == told.client)
-        .order_by(Communication.id.desc())
-        .limit(ENRICHED_CONVERSATIONS)
-        .with_for_update()
-    )
-    for communication in conversations:
+    for communication in _conversations(session, integration, told.client):
         changed = fill_contact(communication, told.contact)
         if told.token and fill_token(communication, told.token):
             changed = True
@@ -141,13 +148,24 @@ def _record_client(session: Session, integration: Integration, occasion: Occasio
             _finish(session, integration, occasion, communication)
 
 
+def _conversations(session: Session, integration: Integration, number: str) -> Iterable[Communication]:
+    """The latest conversations of a person, locked."""
+    return session.scalars(
+        select(Communication)
+        .where(Communication.integration_id == integration.id, Communication.client == number)
+        .order_by(Communication.id.desc())
+        .limit(ENRICHED_CONVERSATIONS)
+        .with_for_update()
+    )
+
+
 def _record_conversation(
     session: Session, integration: Integration, occasion: Occasion, told: Conversation, channel: str | None
 ) -> None:
     """Create or enrich the communication of a conversation, and attribute it anew if its clues have changed."""
     client = None
     if told.clues.client:
-        _lock_client(occasion, integration, told.clues.client)
+        lock_client(occasion.connection, integration, told.clues.client)
         client = find_client(occasion.connection, integration.id, told.clues.client)
     communication = _find(session, integration, occasion, told)
     known = communication is not None
@@ -215,13 +233,19 @@ def _finish(
     session: Session, integration: Integration, occasion: Occasion, communication: Communication, *, known: bool = True
 ) -> None:
     """Write the communication, tie the event to it, tell the cabinet."""
+    number = _write(session, integration, communication, known=known)
+    link = {"event_id": occasion.id, "communication_id": number}
+    occasion.connection.execute(_LINK[dialect_of(occasion.connection)], link)
+
+
+def _write(session: Session, integration: Integration, communication: Communication, *, known: bool = True) -> int:
+    """Write the communication and tell the cabinet; gives its row number."""
     communication.updated_at = utc_now()
     if known:
         session.flush()
         number = communication.id
     else:
         values = {name: getattr(communication, name) for name in _COLUMNS}
-        number = occasion.connection.execute(_CREATE, values).inserted_primary_key[0]
-    link = {"event_id": occasion.id, "communication_id": number}
-    occasion.connection.execute(_LINK[dialect_of(occasion.connection)], link)
+        number = session.connection().execute(_CREATE, values).inserted_primary_key[0]
     cabinet_of(integration.account).record(session, number)
+    return number

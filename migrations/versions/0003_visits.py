@@ -49,6 +49,10 @@ def upgrade():
         batch.alter_column("page_count", server_default=None)
         batch.alter_column("search_text", server_default=None)
 
+    with op.batch_alter_table("vendor_client") as batch:
+        batch.drop_index(op.f("ix_vendor_client_visit_id"))
+        batch.drop_constraint(op.f("fk_vendor_client_visit_id"), type_="foreignkey")
+        batch.drop_column("visit_id")
     op.create_table(
         "visit_tie",
         sa.Column("integration_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -93,6 +97,10 @@ def upgrade():
 def downgrade():
     op.drop_table("script_sighting")
     op.drop_table("visit_tie")
+    with op.batch_alter_table("vendor_client") as batch:
+        batch.add_column(sa.Column("visit_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True))
+        batch.create_foreign_key(op.f("fk_vendor_client_visit_id"), "visit", ["visit_id"], ["id"], ondelete="SET NULL")
+        batch.create_index(op.f("ix_vendor_client_visit_id"), ["visit_id"])
     with op.batch_alter_table("visit") as batch:
         batch.drop_index(op.f("ix_visit_account_id_visitor_id"))
         batch.drop_index(op.f("ix_visit_account_id_started_at_id"))

@@ -10,7 +10,16 @@ from sqlalchemy import delete, exists, select
 from sqlalchemy.orm import Session
 
 from webapp.extensions import db
-from webapp.models import Account, Communication, EventState, VendorClient, WebhookEvent, event_communication, utc_now
+from webapp.models import (
+    Account,
+    Communication,
+    EventState,
+    VendorClient,
+    Visit,
+    WebhookEvent,
+    event_communication,
+    utc_now,
+)
 
 log = structlog.get_logger()
 
@@ -33,6 +42,7 @@ def _purge(session: Session, number: int) -> None:
     if account is None:
         return
     events, communications = account.event_retention_days, account.communication_retention_days
+    visits = account.visit_retention_days
     session.commit()
     counts = {}
     if events:
@@ -68,6 +78,11 @@ def _purge(session: Session, number: int) -> None:
                 Communication.client == VendorClient.client,
             ),
         )  # fmt: skip
+    if visits:
+        before = utc_now() - timedelta(days=visits)
+        counts["visits"] = _delete(
+            session, Visit, Visit.account_id == number, Visit.started_at < before, Visit.last_seen_at < before
+        )
     if any(counts.values()):
         log.info("purged", account=number, **counts)
 

@@ -93,7 +93,7 @@ class ScriptSighting(Numbered, Base):
 class VendorClient(Numbered, Base):
     """A person as one integration's vendor knows them, by the vendor's number (Jivo: visitor.number).
 
-    Holds what was said of them outside any conversation, and the visit that the site script tied to them (the beacon).
+    Holds what was said of them outside any conversation, and when the site script last tied a visit to them (VisitTie).
     """
 
     __tablename__ = "vendor_client"
@@ -107,6 +107,5 @@ class VendorClient(Numbered, Base):
     phone_raw: Mapped[str | None] = mapped_column(String(100))
     email: Mapped[str | None] = mapped_column(String(254))
     token: Mapped[dict[str, Any] | None] = mapped_column(JSON)
-    visit_id: Mapped[int | None] = mapped_column(ForeignKey("visit.id", ondelete="SET NULL"), index=True)
     visit_tied_at: Mapped[datetime | None]
     updated_at: Mapped[datetime]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from .catalogue import Catalogue, Condition, Entry, Match, Operator
-from .rules import IN_ORDER, OVER_VISITS, Finding
+from .rules import CLOCK_TOLERANCE, IN_ORDER, OVER_VISITS, Finding
 from .values import Attribution, Outcome, Policy, Question, Rule, Sightings, Step, Target, VisitFacts
 
 __all__ = [
+    "CLOCK_TOLERANCE",
     "Attribution",
     "Catalogue",
     "Condition",
