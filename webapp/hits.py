@@ -68,6 +68,16 @@ def parse_hit(body: bytes) -> Hit | None:
     )
 
 
+def is_session(text: str) -> bool:
+    """True for a session id such as our counter and the outside cabinets make."""
+    return re.fullmatch(r"[1-9][0-9]{0,18}", text) is not None
+
+
+def is_client(text: str) -> bool:
+    """True for a vendor's number of a person."""
+    return re.fullmatch(r"[0-9]{1,20}", text) is not None
+
+
 def web_address(text: str | None) -> str | None:
     """An address of the web, cut to LONGEST_URL; None for anything else (about:blank, an application's own scheme)."""
     address = storable((text or "").strip())

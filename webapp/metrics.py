@@ -33,6 +33,8 @@ requests_seconds = Histogram(
 )
 webhooks = Counter("leadtrail_webhooks_total", "Webhooks received, by what became of them", ("vendor", "state"))
 
+hits = Counter("leadtrail_hits_total", "Messages of the visit counter, by what became of them", ("outcome",))
+
 
 def init_app(app: Flask) -> None:
     """Measure every request."""

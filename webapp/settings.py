@@ -51,6 +51,8 @@ class Settings(BaseModel):
     PROXY_COUNT: int = Field(0, ge=0, le=5)
     #: Sign-in attempts from one address.
     SIGN_IN_LIMIT: str = "10 per minute"
+    #: Messages of visit counters and site scripts from one address; an office has many people behind one.
+    COUNTER_LIMIT: str = "600 per minute"
     LOG_FORMAT: str = Field("text", pattern="^(text|json)$")
     LOG_LEVEL: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     WEB_WORKERS: int = Field(2, ge=1, le=32)

@@ -25,6 +25,8 @@ class Cabinet(Protocol):
 
     #: True when sites, campaigns, sources and employees are kept and edited here.
     owns_directory: bool
+    #: True when visits are counted here; otherwise the cabinet's own counter on the site names the session.
+    counts_visits: bool
 
     def catalogue(self, session: Session, account: Account) -> Catalogue:
         """The rules of the account's campaigns and sources that are not archived."""

@@ -40,10 +40,11 @@ def script_tag(slug: str, site_key: str | None, integration_key: str | None) -> 
             path = f"/i/{integration_by_key(session, slug, integration_key).public_id}.js"
         else:
             account = account_by_slug(session, slug)
-            known = select(Site.key).where(
+            known = select(Site.public_key).where(
                 Site.account_id == account.id, Site.key == site_key, Site.archived_at.is_(None)
             )
-            if session.scalar(known) is None:
+            public_key = session.scalar(known)
+            if public_key is None:
                 raise click.ClickException(f'the account "{slug}" has no site with the key "{site_key}"')
-            path = f"/c/{site_key}.js"
+            path = f"/c/{public_key}.js"
         click.echo(f'<script async src="{outside_url(path)}"></script>')

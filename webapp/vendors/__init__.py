@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from wtforms import Form
 
 from webapp.conversation import Reading
+from webapp.models import Integration
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,21 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class ScriptWords:
+    """What the page says of the site script: what it does, where its line goes, and how to mend what is wrong.
+
+    ``repairs`` is by webapp.sightings.verdict, ``faults`` by the codes that the script reports, ``notes`` by the word
+    for a token that was not set although all is well. All texts are lazily translated.
+    """
+
+    does: Any
+    steps: tuple[Any, ...]
+    repairs: Mapping[str, Any]
+    faults: Mapping[str, Any]
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Guide:
     """The words of the integration page, in the order of the set-up guide. All texts are lazily translated.
 
@@ -57,6 +73,7 @@ class Guide:
     channel_steps: tuple[Any, ...]
     test_steps: tuple[Any, ...]
     causes: tuple[Any, ...]
+    script: ScriptWords
 
 
 class Vendor(Protocol):
@@ -71,6 +88,12 @@ class Vendor(Protocol):
     guide: Guide
     #: Settings that only this vendor has; stored in Integration.options.
     OptionsForm: type[Form]
+    #: The template of the site script, below webapp/; it extends vendors/script.js.j2.
+    script_template: str
+
+    def script_settings(self, integration: Integration) -> dict[str, Any] | None:
+        """The vendor's own settings of the site script (JSON values); None while a needed one is not set."""
+        ...
 
     def read(self, request: VendorRequest) -> Reading:
         """Read one request. Never raises for bad input: what cannot be understood is said in the Reading."""

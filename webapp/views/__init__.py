@@ -16,6 +16,7 @@ def init_app(app: Flask) -> None:
         account,
         auth,
         communications,
+        counter,
         directory,
         errors,
         events,
@@ -30,7 +31,19 @@ def init_app(app: Flask) -> None:
     )
 
     numbers.init_app(app)
-    for module in (hooks, health, auth, integrations, communications, events, directory, options, account, people):
+    for module in (
+        hooks,
+        counter,
+        health,
+        auth,
+        integrations,
+        communications,
+        events,
+        directory,
+        options,
+        account,
+        people,
+    ):
         app.register_blueprint(module.blueprint)
     app.before_request(access.refuse_undeclared)
     headers.init_app(app)

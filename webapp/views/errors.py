@@ -20,7 +20,7 @@ from .repeat import offer_to_repeat
 log = structlog.get_logger()
 
 #: Blueprints that no person reads.
-FOR_MACHINES = {"hooks", "health"}
+FOR_MACHINES = {"hooks", "health", "counter"}
 
 
 def _words(code: int) -> tuple[str, str]:

@@ -78,14 +78,14 @@ def needs(integration: Integration) -> list[Need]:
     return [*cabinet.needs(integration.account), *(Need("unknown", text) for text in vendor.guide.needs)]
 
 
-def steps(integration: Integration, found: Communication | None) -> list[dict[str, Any]]:
-    """The five steps: what is done, what is next."""
+def steps(integration: Integration, found: Communication | None, script_state: str) -> list[dict[str, Any]]:
+    """The five steps: what is done, what is next. ``script_state`` is that of ``site_script.SiteScript``."""
     saved = integration.saved_at is not None
     rows = [
         ("active", _("Активен"), integration.active),
         ("settings", _("Настройки"), saved),
         ("save", _("Сохранить"), saved),
-        ("script", _("Скрипт"), False),
+        ("script", _("Скрипт"), script_state == "done"),
         ("test", _("Проверка"), found is not None),
     ]
     current = next((key for key, _title, is_done in rows if not is_done and key != "script"), None)
@@ -96,6 +96,7 @@ def steps(integration: Integration, found: Communication | None) -> list[dict[st
             "href": f"#{key}",
             "state": "done" if is_done else "current" if key == current else "todo",
         }
+        | ({"state": "problem"} if key == "script" and script_state == "problem" else {})
         for key, title, is_done in rows
     ]
 

@@ -32,6 +32,7 @@ from .hooks import test_header
 from .integration_settings import SettingsInput
 from .locale import day_and_time
 from .partial import done, is_partial, page_or_block
+from .site_script import site_script
 
 blueprint = Blueprint("integrations", __name__, url_prefix="/a/<slug>/integrations")
 log = structlog.get_logger()
@@ -245,7 +246,8 @@ def _context(integration: Integration, typed: SettingsInput, *, unsaved: bool = 
     seen = pages.seen_channels(integration)
     waiting = request.args.get("wait") == "1"
     test = _test(integration, utc_now() if waiting else None)
-    steps = pages.steps(integration, test["found"] or pages.latest(integration))
+    script = site_script(integration)
+    steps = pages.steps(integration, test["found"] or pages.latest(integration), script.state)
     return {
         "integration": integration,
         "vendor": vendor,
@@ -257,6 +259,7 @@ def _context(integration: Integration, typed: SettingsInput, *, unsaved: bool = 
         "channels": CHANNELS,
         "seen": seen,
         "offered": pages.offered_channels(seen, [row.channel for row in typed.mappings]),
+        "script": script,
         "steps": steps,
         "state": {step["key"]: step["state"] for step in steps},
         "now": utc_now(),

@@ -17,6 +17,7 @@ class EmbeddedCabinet:
     """Implements webapp.cabinets.Cabinet."""
 
     owns_directory = True
+    counts_visits = True
 
     def catalogue(self, session: Session, account: Account) -> Catalogue:
         """See Cabinet.catalogue."""

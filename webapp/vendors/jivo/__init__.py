@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from webapp.conversation import Reading
+from webapp.models import Integration
 from webapp.vendors import Answer, Guide, VendorRequest
 
 from . import payload, sample
 from .form import OptionsForm
 from .guide import GUIDE, HEADING
+from .token import OWN_PREFIX
 
 __all__ = ["vendor"]
 
@@ -22,6 +25,16 @@ class Jivo:
     heading = HEADING
     guide: Guide = GUIDE
     OptionsForm = OptionsForm
+    script_template = "vendors/jivo/script.js.j2"
+
+    def script_settings(self, integration: Integration) -> dict[str, Any]:
+        """See Vendor.script_settings."""
+        options = integration.options or {}
+        return {
+            "prefix": OWN_PREFIX,
+            "overwrite": bool(options.get("overwrite_foreign_token")),
+            "jwt": bool(options.get("jwt_channel")),
+        }
 
     def read(self, request: VendorRequest) -> Reading:
         """Read one webhook. Never raises for any bytes."""
