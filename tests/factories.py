@@ -15,6 +15,8 @@ from webapp.models import (
     Site,
     Source,
     TargetKind,
+    Task,
+    TaskKind,
     User,
     VendorClient,
     Visit,
@@ -144,3 +146,8 @@ def tie_visit(session: Any, integration: Integration, visit: Visit, client: str 
             tied_at=utc_now(),
         ),
     )
+
+
+def make_task(session: Any, account: Account, kind: str = TaskKind.REATTRIBUTE, **values: Any) -> Task:
+    """A task that nobody has begun with."""
+    return _add(session, Task(account_id=account.id, kind=kind, actor=values.pop("actor", "owner@x.example"), **values))

@@ -30,7 +30,7 @@ TRANSLATING = {"_", "_l", "gettext", "lazy_gettext", "ngettext", "lazy_ngettext"
 OVERRIDES = {"process_bind_param", "process_result_value"}
 
 #: Modules that read Russian words instead of showing them: what people write to each other, headings of an archive.
-READ_RUSSIAN = {"contacts.py", "cli/archive.py"}
+READ_RUSSIAN = {"contacts.py", "archive.py"}
 
 CYRILLIC = re.compile("[А-Яа-яЁё]")
 

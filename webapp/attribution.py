@@ -99,6 +99,12 @@ def attribute(
         sightings(session, account, communication, question, client),
         policy(session, account, integration),
     )
+    write_decision(communication, decision)
+    return decision
+
+
+def write_decision(communication: Communication, decision: Attribution) -> None:
+    """Write a decision and its trail into the communication."""
     communication.rule = str(decision.rule)
     communication.campaign_id = decision.campaign
     communication.source_id = decision.source
@@ -107,7 +113,6 @@ def attribute(
     communication.trail = [
         {"rule": str(step.rule), "outcome": str(step.outcome), "facts": dict(step.facts)} for step in decision.trail
     ]
-    return decision
 
 
 def attribute_arrival(session: Session, account: Account, facts: Mapping[str, str]) -> tuple[int | None, int | None]:
@@ -123,19 +128,21 @@ def policy(session: Session, account: Account, integration: Integration) -> Poli
     revision = (integration.revision, account.revision)
     known = kept.get(integration.id)
     if known is None or known[0] != revision:
-        mappings = session.scalars(select(ChannelMapping).where(ChannelMapping.integration_id == integration.id))
-        known = (
-            revision,
-            Policy(
-                catalogue=_directory(session, account).catalogue,
-                mapping={mapping.channel: _target(session, mapping) for mapping in mappings},
-                default=_target(session, integration),
-                fill_without_campaign=integration.fill_without_campaign,
-                contact_window_days=account.contact_window_days,
-            ),
-        )
+        known = (revision, read_policy(session, account, integration, _directory(session, account).catalogue))
         _keep(kept, integration.id, known)
     return known[1]
+
+
+def read_policy(session: Session, account: Account, integration: Integration, catalogue: Catalogue) -> Policy:
+    """The same as the rows say it in this transaction, kept nowhere."""
+    mappings = session.scalars(select(ChannelMapping).where(ChannelMapping.integration_id == integration.id))
+    return Policy(
+        catalogue=catalogue,
+        mapping={mapping.channel: _target(session, mapping) for mapping in mappings},
+        default=_target(session, integration),
+        fill_without_campaign=integration.fill_without_campaign,
+        contact_window_days=account.contact_window_days,
+    )
 
 
 def find_client(connection: Connection, integration_id: int, number: str) -> Client | None:

@@ -18,6 +18,7 @@ from tests.factories import (
     make_integration,
     make_site,
     make_source,
+    make_task,
     map_channel,
 )
 from tests.views.acting import chat, make_person, send
@@ -84,9 +85,12 @@ def make_world(app: Flask, session: Session, slug: str) -> World:
             "events.show": session.scalar(select(WebhookEvent.id).where(WebhookEvent.reference.contains(mark))),
             "people.change_role": member.memberships[0].id,
             "people.revoke": invitation.id,
+            "tasks.show": make_task(session, account, actor=f"{mark}@member.example").id,
         },
     )
     world.numbers["events.replay"] = world.numbers["events.show"]
+    for endpoint in ("tasks.card", "tasks.stop", "tasks.undo"):
+        world.numbers[endpoint] = world.numbers["tasks.show"]
     assert None not in {*world.entries.values(), *world.numbers.values()}
     session.rollback()
     return world

@@ -44,6 +44,13 @@ class Cabinet(Protocol):
         """A communication was created or enriched: do what the cabinet wants, in the caller's transaction."""
         ...
 
+    def reattributed(self, session: Session, communication_id: int) -> None:
+        """A stored communication was given to another campaign or source: what was sent of it may have to be sent anew.
+
+        In the caller's transaction.
+        """
+        ...
+
 
 def cabinet_of(account: Account) -> Cabinet:
     """The cabinet of an account. Raises LookupError for a kind this version does not know."""

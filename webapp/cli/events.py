@@ -13,13 +13,13 @@ from flask.cli import AppGroup
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from webapp import archive
 from webapp.database import reading_only
 from webapp.extensions import db
 from webapp.intake import accept
 from webapp.jobs.replay_failed import Replayed, replay
 from webapp.models import Account, EventState, Integration, WebhookEvent, event_communication
 
-from . import archive
 from .exports import batches, iso, write_lines
 from .lookup import account_id, integration_by_key
 

@@ -1,6 +1,7 @@
 """The tables, one file an aggregate."""
 
 from .account import Account, CabinetKind, Invitation, Membership, Role, User
+from .alert import Alert, AlertMessage, AlertSetting
 from .audit import AuditRecord, WorkerBeat
 from .base import Base, use_encryption_keys, utc_now
 from .communication import Communication
@@ -9,11 +10,16 @@ from .event import EventState, WebhookEvent, event_communication
 from .integration import ChannelMapping, Integration, Target, TargetKind, Widget, hash_secret
 from .pacing import Lane
 from .revisions import count_changes
+from .task import LIVE, Redecision, Task, TaskFile, TaskKind, TaskState
 from .visit import ScriptSighting, VendorClient, Visit, VisitTie
 
 __all__ = [
     "KINDS",
+    "LIVE",
     "Account",
+    "Alert",
+    "AlertMessage",
+    "AlertSetting",
     "AuditRecord",
     "Base",
     "CabinetKind",
@@ -26,12 +32,17 @@ __all__ = [
     "Invitation",
     "Lane",
     "Membership",
+    "Redecision",
     "Role",
     "ScriptSighting",
     "Site",
     "Source",
     "Target",
     "TargetKind",
+    "Task",
+    "TaskFile",
+    "TaskKind",
+    "TaskState",
     "User",
     "VendorClient",
     "Visit",

@@ -27,7 +27,10 @@ def init_app(app: Flask) -> None:
         numbers,
         options,
         people,
+        reattribution,
         shell,
+        suggestions,
+        tasks,
     )
 
     numbers.init_app(app)
@@ -43,6 +46,9 @@ def init_app(app: Flask) -> None:
         options,
         account,
         people,
+        tasks,
+        reattribution,
+        suggestions,
     ):
         app.register_blueprint(module.blueprint)
     app.before_request(access.refuse_undeclared)

@@ -18,13 +18,14 @@ from webapp.cabinets import cabinet_of
 from webapp.extensions import db
 from webapp.models import KINDS, Role, clean_domain, utc_now
 
+from . import what_if
 from .access import member
 from .directory_search import get, page
 from .forms import Email, PageForm, at_most, required, stripped
 from .numbers import number_argument
 from .partial import done, page_or_block
 from .picker import Picker
-from .rules_input import MARKS, OPERATOR_NAMES, RulesInput
+from .rules_input import MARKS, OPERATOR_NAMES, RulesInput, suggested_rules
 
 blueprint = Blueprint("directory", __name__, url_prefix="/a/<slug>/directory")
 
@@ -139,24 +140,29 @@ def entry(kind: str, number: int | None) -> Any:
         found = get(g.account, kind, number) or abort(404)
     if request.method == "POST":
         _editor()
-    form = FORMS[kind](obj=found)
     ruled = kind in ("campaigns", "sources")
+    form = FORMS[kind](obj=found)
+    if ruled and found is None and request.method == "GET":
+        form.name.data = stripped(request.args.get("name", ""))[:255]
     rules = (
         RulesInput.read(request.form)
         if request.method == "POST"
-        else RulesInput.of(found.rules if found and ruled else None)
+        else RulesInput.of(found.rules if found and ruled else suggested_rules(request.args))
     )
     site = Picker.of("sites", "site", found.site if found and kind == "campaigns" else None)
-    status = 200
+    status, foreseen = 200, None
     if request.method == "POST":
         if kind == "campaigns":
             site = Picker.read(g.account, "sites", "site", request.form)
         if not rules.act(request.form.get("action", "")):
             valid = form.validate()
             valid = rules.validate() and valid
-            if valid and not site.error:
+            valid = valid and not site.error
+            if valid and ruled and request.form.get("action") == "whatif":
+                foreseen = what_if.of_change(g.account, lambda: _write(kind, found, form, rules, site))
+            elif valid:
                 return _save(kind, found, form, rules, site)
-            status = 422
+            status = 200 if valid else 422
     context = {
         "kind": kind,
         "entry": found,
@@ -168,6 +174,7 @@ def entry(kind: str, number: int | None) -> Any:
         "kind_names": KIND_NAMES,
         "new_name": NEW_NAMES[kind],
         "editable": _editable(),
+        "foreseen": foreseen,
         "extra_errors": rules.errors + ([(site.error, "site")] if site.error else []),
     }
     return page_or_block("directory/entry.html", "entry_form", invalid=status == 422, **context)
@@ -208,10 +215,10 @@ def _editor() -> None:
         abort(403)
 
 
-def _save(kind: str, found: Any, form: PageForm, rules: RulesInput, site: Picker) -> Any:
+def _write(kind: str, found: Any, form: PageForm, rules: RulesInput, site: Picker) -> Any:
+    """The entry with what was typed, new or changed; not yet committed."""
     table = KINDS[kind]
     entry = found or table(account_id=g.account.id)
-    before = _state(kind, found) if found else {}
     if kind == "sites":
         entry.domain, entry.name = form.domain.data, form.name.data or form.domain.data
     elif kind == "employees":
@@ -225,6 +232,12 @@ def _save(kind: str, found: Any, form: PageForm, rules: RulesInput, site: Picker
         entry.key = free_key(table, g.account.id, getattr(entry, named))
         db.session.add(entry)
     entry.refresh_search_text()
+    return entry
+
+
+def _save(kind: str, found: Any, form: PageForm, rules: RulesInput, site: Picker) -> Any:
+    before = _state(kind, found) if found else {}
+    entry = _write(kind, found, form, rules, site)
     after = _state(kind, entry)
     changes = {name: [before.get(name), value] for name, value in after.items() if before.get(name) != value}
     _changed("directory.change" if found else "directory.add", kind, entry.label, changes)

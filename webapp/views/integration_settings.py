@@ -169,6 +169,11 @@ class SettingsInput:
         self._forget_errors()
         return True
 
+    def offer(self, channel: str) -> bool:
+        """Begin a row for a messenger that was seen, unless it has one. True when there is a new row."""
+        known = {row.channel for row in self.mappings}
+        return normalise_channel(channel) not in known and self.act(f"map-seen-{channel}")
+
     def validate(self) -> bool:
         """Find what is wrong. A messenger may stand in one row only; the error is at the later row."""
         seen: set[str] = set()

@@ -24,6 +24,7 @@ from webapp.models import Integration, Role, utc_now
 from webapp.vendors import registry
 
 from . import integration_page as pages
+from . import what_if
 from .access import member
 from .addresses import own_url
 from .communications import heading, names_of
@@ -89,7 +90,11 @@ def new() -> Any:
 def show(key: str) -> Any:
     """The page of one integration."""
     integration = _integration(key)
-    return render_template("integrations/show.html", **_context(integration, SettingsInput.of(integration)))
+    typed = SettingsInput.of(integration)
+    # A suggestion leads here with a row for its messenger begun.
+    offered = request.args.get("offer", "").replace("\0", "")
+    begun = g.role.covers(Role.EDITOR) and bool(offered) and typed.offer(offered)
+    return render_template("integrations/show.html", **_context(integration, typed, unsaved=begun))
 
 
 @blueprint.post("/<key>/active")
@@ -155,7 +160,12 @@ def settings(key: str) -> Any:
     action = "preview" if "show" in request.form else request.form.get("action", "")
     if typed.act(action):
         return page_or_block("integrations/show.html", "settings_form", **_context(integration, typed, unsaved=True))
-    if not typed.validate():
+    valid = typed.validate()
+    if valid and action == "whatif":
+        shown = what_if.of_change(g.account, typed.save, integration.id)
+        context = _context(integration, typed, unsaved=True) | {"foreseen": shown}
+        return page_or_block("integrations/show.html", "settings_form", **context)
+    if not valid:
         return page_or_block(
             "integrations/show.html", "settings_form", invalid=True, **_context(integration, typed, unsaved=True)
         )

@@ -106,3 +106,10 @@ class RulesInput:
     def stored(self) -> list[list[dict[str, str]]]:
         """As the directory keeps them."""
         return [[{"mark": c.mark, "op": c.op, "value": c.value} for c in rule] for rule in self.rules]
+
+
+def suggested_rules(address: Mapping[str, str]) -> list[list[dict[str, str]]] | None:
+    """One rule of the marks in the address of a new entry's form, as suggestions link to it; None without any."""
+    given = ((mark, address.get(mark, "").replace("\0", "").strip()[:LONGEST_VALUE]) for mark in MARKS)
+    rule = [{"mark": mark, "op": str(Operator.EQUALS), "value": value} for mark, value in given if value]
+    return [rule] if rule else None

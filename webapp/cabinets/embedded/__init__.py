@@ -39,6 +39,9 @@ class EmbeddedCabinet:
     def record(self, session: Session, communication_id: int) -> None:
         """The row itself is the record: nothing goes anywhere else."""
 
+    def reattributed(self, session: Session, communication_id: int) -> None:
+        """The same here: the row has been changed already."""
+
 
 def _entries(session: Session, account: Account, table: type[Campaign] | type[Source]) -> list[Entry]:
     columns = [table.id, table.priority, table.rules]

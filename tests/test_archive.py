@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from webapp.cli.archive import LARGEST_BODY_BYTES, Delivery, NotAnArchive, read
+from webapp.archive import LARGEST_BODY_BYTES, Delivery, NotAnArchive, read
 
 MOSCOW = ZoneInfo("Europe/Moscow")
 NINE = datetime(2026, 11, 20, 9, 0, 1, tzinfo=UTC)

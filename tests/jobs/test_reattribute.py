@@ -1,0 +1,181 @@
+"""B2: past communications are decided anew by today's rules, and that can be taken back."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import select
+
+from tests.attributed import BEGAN, DAY, HOUR, chat, visited
+from tests.factories import make_account, make_campaign, make_integration, make_source, make_task, map_channel
+from webapp.cabinets.embedded import EmbeddedCabinet
+from webapp.jobs import handlers, reattribute
+from webapp.models import Communication, Redecision, Task, TaskKind, TaskState, Widget, utc_now
+
+
+@pytest.fixture
+def jivo(session):
+    return make_integration(session, make_account(session))
+
+
+@pytest.fixture
+def source(session, jivo):
+    """Where chats go by default from now on."""
+    found = make_source(session, jivo.account)
+    return found
+
+
+@pytest.fixture
+def run(app, session):
+    """Carries a task out as the worker does."""
+
+    def carry_out(task: Task) -> Task:
+        handlers(app)[task.kind](task.id)
+        session.rollback()
+        return task
+
+    return carry_out
+
+
+def point(session, jivo, source) -> None:
+    jivo.point_to("source", None, source.id, None)
+    session.commit()
+
+
+def task(session, jivo, **params) -> Task:
+    return make_task(session, jivo.account, params=params)
+
+
+def decided(session) -> list[tuple[str, int | None]]:
+    session.rollback()
+    rows = session.scalars(select(Communication).order_by(Communication.id))
+    return [(row.rule, row.source_id) for row in rows]
+
+
+def test_every_communication_of_the_range_is_decided_by_todays_rules(session, jivo, source, run, monkeypatch):
+    monkeypatch.setattr(reattribute, "BATCH", 2)
+    for number in range(5):
+        chat(session, jivo, started_at=BEGAN + number * HOUR)
+    point(session, jivo, source)
+    until = (BEGAN + 4 * HOUR).isoformat()
+    done = run(task(session, jivo, since=BEGAN.isoformat(), until=until))
+    assert decided(session) == [("default", source.id)] * 4 + [("none", None)]
+    assert (done.state, done.total, done.seen, done.counts) == (TaskState.DONE, 4, 4, {"changed": 4})
+    assert done.finished_at is not None
+    trail = session.scalars(select(Communication)).first().trail
+    assert trail[-1]["rule"] == "default"
+
+
+def test_only_what_changes_is_written(session, jivo, source, run):
+    chat(session, jivo)
+    point(session, jivo, source)
+    chat(session, jivo)
+    done = run(task(session, jivo))
+    assert (done.seen, done.counts) == (2, {"changed": 1})
+    assert len(session.scalars(select(Redecision)).all()) == 1
+    assert run(task(session, jivo)).counts == {"changed": 0}
+
+
+def test_one_integration_may_be_chosen_and_other_accounts_are_left_alone(session, jivo, source, run):
+    second = make_integration(session, jivo.account, "second")
+    stranger = make_integration(session, make_account(session, "vasilek"))
+    for integration in (jivo, second, stranger):
+        chat(session, integration)
+    for integration in (jivo, second):
+        point(session, integration, source)
+    run(task(session, jivo, integration=second.id))
+    assert decided(session) == [("none", None), ("default", source.id), ("none", None)]
+
+
+def test_it_can_be_taken_back_but_for_what_was_decided_since(session, jivo, source, run):
+    first, second = chat(session, jivo), chat(session, jivo, clues={"widget": "w"})
+    other = make_source(session, jivo.account, "other", "Другой")
+    before = [dict(one.trail[-1]) for one in (first, second)]
+    point(session, jivo, source)
+    made = run(task(session, jivo))
+    second.source_id = other.id
+    session.commit()
+    undone = run(make_task(session, jivo.account, TaskKind.UNDO, params={"task": made.id}))
+    assert decided(session) == [("none", None), ("default", other.id)]
+    assert undone.counts == {"restored": 1, "kept": 1}
+    assert (first.trail[-1], second.trail[-1] != before[1]) == (before[0], True)
+    assert undone.state == TaskState.DONE
+
+
+def test_visits_follow_a_changed_rule_and_come_back(session, jivo, run):
+    campaign = make_campaign(session, jivo.account, rules=[{"utm_source": "yandex"}])
+    visit = visited(session, jivo.account, "8f3c", landing_url="https://shop.example/?utm_source=yandex")
+    found = chat(session, jivo, "8f3c")
+    assert found.campaign_id is None
+    made = run(task(session, jivo))
+    assert (found.campaign_id, visit.campaign_id, made.counts) == (
+        campaign.id,
+        campaign.id,
+        {"visits": 1, "changed": 1},
+    )
+    run(make_task(session, jivo.account, TaskKind.UNDO, params={"task": made.id}))
+    assert (found.campaign_id, visit.campaign_id) == (None, None)
+
+
+def test_a_label_set_since_gives_the_channel(session, jivo, source, run):
+    map_channel(session, jivo, "viber", source=source)
+    found = chat(session, jivo, clues={"widget": "w1"})
+    jivo.widgets.append(Widget(widget="w1", channel="viber"))
+    session.commit()
+    made = run(task(session, jivo))
+    assert (found.channel, found.rule) == ("viber", "channel")
+    run(make_task(session, jivo.account, TaskKind.UNDO, params={"task": made.id}))
+    assert (found.channel, found.rule) == (None, "none")
+
+
+def test_what_came_after_the_button_is_not_touched(session, jivo, source, run):
+    asked = task(session, jivo)
+    asked.created_at = BEGAN
+    session.commit()
+    chat(session, jivo, started_at=BEGAN + HOUR)
+    point(session, jivo, source)
+    assert run(asked).seen == 0
+
+
+def test_it_goes_on_where_it_was_interrupted(session, jivo, source, run, monkeypatch):
+    monkeypatch.setattr(reattribute, "BATCH", 1)
+    monkeypatch.setattr("webapp.tasks.MOST_STEPS", 2)
+    for number in range(3):
+        chat(session, jivo, started_at=BEGAN + number * HOUR)
+    point(session, jivo, source)
+    made = task(session, jivo)
+    assert (run(made).state, made.seen) == (TaskState.RUNNING, 2)
+    run(made)
+    assert (made.state, made.seen, made.counts) == (TaskState.DONE, 3, {"changed": 3})
+
+
+def test_a_stopped_one_does_nothing_more(session, jivo, source, run):
+    chat(session, jivo)
+    point(session, jivo, source)
+    made = task(session, jivo)
+    made.state = TaskState.STOPPED
+    session.commit()
+    run(made)
+    assert decided(session) == [("none", None)]
+
+
+def test_the_cabinet_hears_of_each_change(session, jivo, source, run, monkeypatch):
+    told = []
+    monkeypatch.setattr(EmbeddedCabinet, "reattributed", lambda self, session, number: told.append(number))
+    found = chat(session, jivo)
+    chat(session, jivo, started_at=BEGAN - DAY)
+    point(session, jivo, source)
+    made = run(task(session, jivo, since=BEGAN.isoformat(), until=utc_now().isoformat()))
+    assert told == [found.id]
+    run(make_task(session, jivo.account, TaskKind.UNDO, params={"task": made.id}))
+    assert told == [found.id] * 2
+
+
+def test_an_error_ends_it_and_is_told(session, jivo, run, monkeypatch):
+    chat(session, jivo)
+
+    def fails(*_arguments):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(reattribute, "cases", fails)
+    made = run(task(session, jivo))
+    assert (made.state, made.finished_at is not None) == (TaskState.FAILED, True)

@@ -1,0 +1,97 @@
+"""Tasks: work over many rows, done by jobs in steps of one short transaction each, told and stopped on a page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from sqlalchemy import delete, select
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session, scoped_session
+
+from webapp import queue
+from webapp.models import LIVE, Task, TaskFile, TaskKind, TaskState, utc_now
+
+log = structlog.get_logger()
+
+#: After so many steps the rest is another job, so that a worker can be stopped.
+MOST_STEPS = 50
+
+#: Lines of a report that are kept; more are only counted.
+MOST_PROBLEMS = 100
+
+#: One step: does a part, moves the task's cursor and counts; True when there is more to do. The caller commits.
+Step = Callable[[Session, Task], bool]
+
+
+def start(session: Session | scoped_session[Any], kind: TaskKind, account_id: int, actor: str, **values: Any) -> Task:
+    """Make a task; a worker begins with it once the caller commits. In state "arriving" it waits for its files."""
+    task = Task(account_id=account_id, kind=kind, actor=actor, **values)
+    session.add(task)
+    session.flush()
+    if task.state != TaskState.ARRIVING:
+        queue.enqueue(session, task.kind, task.id)
+    return task
+
+
+def live(session: Session | scoped_session[Any], account_id: int, *kinds: TaskKind) -> Task | None:
+    """An unfinished task of these kinds, if the account has one."""
+    return session.scalar(
+        select(Task).where(Task.account_id == account_id, Task.kind.in_(kinds), Task.state.in_(LIVE)).limit(1)
+    )
+
+
+def stop(session: Session | scoped_session[Any], task: Task) -> None:
+    """End a task where it is; what it has done stays done."""
+    end(session, task, TaskState.STOPPED)
+
+
+def carry_out(session: Session, task_id: int, step: Step) -> None:
+    """Do a task step by step until it is done or somebody stops it. Begins where an earlier job left off.
+
+    What the database does not let through is tried again by the job; any other error ends the task as failed.
+    """
+    for _number in range(MOST_STEPS):
+        task = session.scalar(
+            select(Task).where(Task.id == task_id).with_for_update().execution_options(populate_existing=True)
+        )
+        if task is None or task.state not in (TaskState.WAITING, TaskState.RUNNING):
+            session.rollback()
+            return
+        task.state = TaskState.RUNNING
+        try:
+            more = step(session, task)
+        except OperationalError:
+            raise
+        except Exception:
+            log.exception("task_failed", task=task_id)
+            session.rollback()
+            _fail(session, task_id)
+            return
+        if not more:
+            end(session, task, TaskState.DONE)
+        session.commit()
+        if not more:
+            return
+    queue.enqueue(session, task.kind, task_id)
+    session.commit()
+
+
+def end(session: Session | scoped_session[Any], task: Task, state: TaskState) -> None:
+    """The end of a task: what was kept for it alone goes."""
+    task.state, task.finished_at, task.subject = state, utc_now(), None
+    session.execute(delete(TaskFile).where(TaskFile.task_id == task.id))
+
+
+def tell(task: Task, **problem: Any) -> None:
+    """Add a line to the report."""
+    if len(task.problems) < MOST_PROBLEMS:
+        task.problems = [*task.problems, problem]
+
+
+def _fail(session: Session, task_id: int) -> None:
+    task = session.get(Task, task_id, with_for_update=True, populate_existing=True)
+    if task is not None and task.live:
+        end(session, task, TaskState.FAILED)
+    session.commit()

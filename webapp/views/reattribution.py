@@ -1,0 +1,125 @@
+"""«Пересчёт»: decide anew about past communications by today's rules (B2)."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask import Blueprint, flash, g, request, url_for
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from flask_login import current_user
+from sqlalchemy import select
+from wtforms import DateField, SelectField, ValidationError
+
+from webapp import audit, tasks
+from webapp.extensions import db
+from webapp.lookback import FORECAST_DAYS
+from webapp.models import Integration, Role, TaskKind
+
+from .access import member
+from .forms import PageForm
+from .numbers import row_number
+from .partial import done, page_or_block
+from .tasks import REATTRIBUTIONS, latest
+from .what_if import foreseen
+
+blueprint = Blueprint("reattribution", __name__, url_prefix="/a/<slug>/reattribution")
+
+
+class RangeForm(PageForm):
+    """Which communications: days of the account's zone, both included, and an integration or all of them."""
+
+    since = DateField(_l("С какого дня"))
+    until = DateField(_l("По какой день"))
+    integration = SelectField(_l("Интеграция"))
+
+    def validate_since(self, field: Any) -> None:
+        """A day there is."""
+        _usual(field)
+
+    def validate_until(self, field: Any) -> None:
+        """Not before the beginning."""
+        _usual(field)
+        if self.since.data and field.data < self.since.data:
+            raise ValidationError(_("Последний день раньше первого. Поменяйте их местами."))
+
+    def moments(self) -> tuple[datetime, datetime]:
+        """From which moment, and before which one."""
+        zone = ZoneInfo(g.account.timezone)
+        end = self.until.data + timedelta(days=1)
+        return datetime.combine(self.since.data, time(), zone), datetime.combine(end, time(), zone)
+
+    def integration_id(self) -> int | None:
+        """The chosen integration's number."""
+        return row_number(self.integration.data)
+
+
+def _usual(field: Any) -> None:
+    """DateField says by itself, in its own words, what it cannot read; ours say what to enter."""
+    if field.data is None or not 2000 <= field.data.year <= 2200:
+        field.errors = []
+        raise ValidationError(_("Введите день: например, 01.11.2026."))
+
+
+@blueprint.route("", methods=["GET", "POST"])
+@member(Role.VIEWER)
+def index() -> Any:
+    """Choose the time, look at what would change, start."""
+    today = datetime.now(ZoneInfo(g.account.timezone)).date()
+    form = RangeForm(request.form if request.method == "POST" else None, **_wanted(today))
+    found = db.session.scalars(
+        select(Integration).where(Integration.account_id == g.account.id).order_by(Integration.name)
+    )
+    form.integration.choices = [("", _("все")), *((str(one.id), one.name) for one in found)]
+    shown, invalid = None, False
+    if request.method == "POST":
+        invalid = not form.validate()
+        if not invalid and request.form.get("action") != "whatif" and g.role.covers(Role.EDITOR):
+            return _start(form)
+        if not invalid:
+            since, until = form.moments()
+            chosen = form.integration_id()
+            # Nothing was written: on SQLite this only ends the turn of a writer.
+            db.session.rollback()
+            shown = foreseen(g.account, None, since, until, integration_id=chosen)
+    return page_or_block(
+        "reattribution/index.html",
+        "range_form",
+        invalid=invalid,
+        form=form,
+        foreseen=shown,
+        tasks=latest(*REATTRIBUTIONS),
+        running=tasks.live(db.session, g.account.id, *REATTRIBUTIONS),
+    )
+
+
+def _wanted(today: date) -> dict[str, Any]:
+    """What the form begins with; an address may ask for an integration."""
+    return {
+        "since": today - timedelta(days=FORECAST_DAYS),
+        "until": today,
+        "integration": request.args.get("integration", ""),
+    }
+
+
+def _start(form: RangeForm) -> Any:
+    """One at a time: two would undo each other."""
+    running = tasks.live(db.session, g.account.id, *REATTRIBUTIONS)
+    if running is not None:
+        flash(_("Один пересчёт уже идёт. Дождитесь его или остановите."), "attention")
+        return done(url_for("tasks.show", slug=g.account.slug, number=running.id))
+    since, until = form.moments()
+    params = {"since": since.isoformat(), "until": until.isoformat(), "integration": form.integration_id()}
+    task = tasks.start(db.session, TaskKind.REATTRIBUTE, g.account.id, current_user.email, params=params)
+    audit.record(
+        db.session,
+        g.account.id,
+        user=current_user,
+        action="task.reattribute",
+        subject=str(task.id),
+        changes={name: [None, value] for name, value in params.items() if value},
+    )
+    db.session.commit()
+    return done(url_for("tasks.show", slug=g.account.slug, number=task.id))
