@@ -210,10 +210,6 @@
     begin();
   };
 
-  function start() {
-    if (document.body) begin();
-    else document.addEventListener("DOMContentLoaded", begin);
-  }
-  if (switches.jivo_load === "late") window.__site.later("jivo", switches.late_ms, start);
-  else start();
+  if (switches.jivo_load === "late") window.__site.later("jivo", switches.late_ms, begin);
+  else begin();
 })(__SETTINGS__);
