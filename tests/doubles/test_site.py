@@ -171,6 +171,8 @@ def test_the_control_surface_sets_everything_and_forgets_everything(site: SiteDo
     assert get(site, "/parts/own.js").text == "window.own = 1;"
     post(site, "/_control/reset")
     assert (site.head, site.switches["jivo_load"], site.jivo.hooks) == (["jivo"], "at once", {})
+    answer = requests.get(f"{site.url}/_control/leads", timeout=10)
+    assert "Access-Control-Allow-Origin" not in answer.headers
     for order in ({"switches": {"no": 1}}, {"switches": {"late_ms": -1}}, {"head": ["no"]}, {"nonsense": 1}):
         assert requests.post(f"{site.url}/_control/config", json=order, timeout=10).status_code == 400
     assert site.head == ["jivo"]

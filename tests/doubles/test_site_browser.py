@@ -127,6 +127,12 @@ def test_a_widget_comes_late_or_never(shop: Shop):
         assert page.evaluate("[typeof window.jivo_api, document.getElementById('jivo-double')]") == ["undefined", None]
 
 
+def test_a_widget_may_forget_to_say_that_it_is_ready(shop: Shop):
+    page = shop.visit(head=["callbacks", "jivo sync"], jivo_callbacks="load not called", jivo_contact_keys="name")
+    assert page.evaluate("__site.called") == []
+    assert page.evaluate("jivo_api.getContactInfo()") == dict.fromkeys(("email", "phone", "description", "name"))
+
+
 def test_a_widget_is_there_before_everybody_else(shop: Shop):
     ours = "window.early = [__jivo.fired.slice(), typeof jivo_api.setUserToken];"
     page = shop.visit(head=["jivo sync", "own"], own_script=ours)
@@ -279,6 +285,14 @@ def test_scripts_that_do_not_wait_for_a_callback(shop: Shop):
     assert page.evaluate("__site.overwriter") == 1
 
 
+def test_a_bridge_packs_the_counters_credentials_into_the_token(shop: Shop):
+    shop.visit(head=["packed", "counter", "jivo"], jivo_load="late", late_ms="by hand")
+    shop.ready("window.Comagic && Comagic.getSessionId() > 0")
+    shop.page.evaluate("__site.release('jivo')")
+    [packed] = shop.tokens()
+    assert "|||session_id---16000000001|||" in packed
+
+
 # ---- amoCRM's button, CoMagic's counter
 
 
@@ -337,11 +351,15 @@ def test_the_counter_comes_late_or_changes_its_mind(shop: Shop):
     assert f".{told['session_id']}." in page.evaluate("document.cookie")
     page.evaluate("__comagic.roll()")
     shop.ready(f"Comagic.getSessionId() > {told['session_id']}")
+    shop.visit(head=["counter"], counter="changes")
+    shop.ready(f"window.Comagic && Comagic.getSessionId() === {told['session_id'] + 1}")
+    page.wait_for_function("() => __site.release('counter')")
+    shop.ready(f"Comagic.getSessionId() === {told['session_id'] + 2}")
     page = shop.visit(head=["counter"], counter="null then number")
     shop.ready("window.Comagic && Comagic.getSessionId() === null")
     page.wait_for_function("() => __site.release('counter')")
     shop.ready("Comagic.getSessionId() > 0")
-    assert shop.site.counter.sessions == [16000000001, 16000000002]
+    assert shop.site.counter.sessions == [16000000001, 16000000002, 16000000003]
     assert (
         page.evaluate("String((Comagic.addVisitorInfo({}, told => { window.back = told; }), back.success))") == "true"
     )

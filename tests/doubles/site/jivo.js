@@ -91,7 +91,7 @@
       return told;
     },
     setCustomData: function (items) {
-      if (taken("setCustomData", arguments, !!items && items.length <= 10)) state.custom = items;
+      taken("setCustomData", arguments, !!items && items.length <= 10);
     },
     setClientAttributes: function () { taken("setClientAttributes", arguments); },
     getUtm: function () { taken("getUtm", arguments); return state.utm; },
