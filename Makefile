@@ -44,8 +44,8 @@ translations: $(VENV)/.run ## collect the texts of the pages, compile the catalo
 	$(BIN)/python -m webapp.translations
 
 requirements: $(VENV)/.test ## pin requirements anew
-	$(BIN)/pip-compile -q --strip-extras --no-emit-index-url --no-emit-trusted-host requirements.in
-	$(BIN)/pip-compile -q --strip-extras --no-emit-index-url --no-emit-trusted-host requirements-dev.in
+	$(BIN)/pip-compile -q --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links requirements.in
+	$(BIN)/pip-compile -q --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links requirements-dev.in
 
 clean: ## forget the virtual environment and what the tests left
 	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -68,7 +68,8 @@ def handler(answer: Callable[[Call], tuple[int, Any]]) -> type[BaseHTTPRequestHa
             reply = value if isinstance(value, Reply) else Reply(json.dumps(value).encode(), "application/json")
             self.send_response(status)
             # The vendors' servers are asked from the customer's pages, framed ones without an origin among them.
-            sent = {"Access-Control-Allow-Origin": "*", "Cache-Control": "no-store", **reply.headers}
+            shared = {} if call.path.startswith("/_control/") else {"Access-Control-Allow-Origin": "*"}
+            sent = {"Cache-Control": "no-store", **shared, **reply.headers}
             for name, text in {"Content-Type": reply.content_type, **sent}.items():
                 self.send_header(name, text)
             self.send_header("Content-Length", str(len(reply.content)))

@@ -15,33 +15,17 @@ import requests
 from bs4 import BeautifulSoup
 
 from .jivo import JivoDouble
-from .server import Call, Double, Refused, Route
+from .server import Refused
 from .site import SiteDouble
 from .site_amo import ACCEPTED_SECONDS
 from .site_counter import FIRST_SESSION, IDLE_SECONDS
 from .site_jivo import FIRST_CHAT, FIRST_VISITOR
 from .site_pages import WIDGET
+from .site_stage import Receiver, with_hook
 
 ROOT = Path(__file__).parents[2]
 
 PAGE = {"url": "http://shop.localhost/blackout?utm_source=vk", "title": "Шторы блэкаут"}
-
-
-class Receiver(Double):
-    """Takes webhooks as the product does."""
-
-    def routes(self) -> dict[tuple[str, str], Route]:
-        """See Double."""
-        self.bodies: list[dict[str, Any]] = []
-        return {("POST", "/hook"): self._take}
-
-    def _take(self, call: Call) -> dict[str, str]:
-        self.bodies.append(json.loads(call.body))
-        return {"result": "ok"}
-
-    def names(self) -> list[str]:
-        """Names of the events that came."""
-        return [body["event_name"] for body in self.bodies]
 
 
 @pytest.fixture
@@ -52,8 +36,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def site(receiver: Receiver) -> Iterator[SiteDouble]:
-    with SiteDouble() as site:
-        site.jivo.hooks["*"] = f"{receiver.url}/hook"
+    with with_hook(receiver) as site:
         yield site
 
 
@@ -188,6 +171,8 @@ def test_the_control_surface_sets_everything_and_forgets_everything(site: SiteDo
     assert get(site, "/parts/own.js").text == "window.own = 1;"
     post(site, "/_control/reset")
     assert (site.head, site.switches["jivo_load"], site.jivo.hooks) == (["jivo"], "at once", {})
+    answer = requests.get(f"{site.url}/_control/leads", timeout=10)
+    assert "Access-Control-Allow-Origin" not in answer.headers
     for order in ({"switches": {"no": 1}}, {"switches": {"late_ms": -1}}, {"head": ["no"]}, {"nonsense": 1}):
         assert requests.post(f"{site.url}/_control/config", json=order, timeout=10).status_code == 400
     assert site.head == ["jivo"]

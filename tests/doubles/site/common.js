@@ -30,7 +30,10 @@
     // To a vendor's server. What needs no answer must survive the page that it was sent from.
     post: function (url, order, then) {
       if (!then && window.fetch) {
-        window.fetch(url, { method: "POST", body: said(order), keepalive: true }).catch(function () {});
+        // Read to its end, or the browser takes it for one that goes on.
+        window.fetch(url, { method: "POST", body: said(order), keepalive: true })
+          .then(function (answer) { return answer.text(); })
+          .catch(function () {});
         return;
       }
       var request = new XMLHttpRequest();

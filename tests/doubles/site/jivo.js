@@ -91,7 +91,7 @@
       return told;
     },
     setCustomData: function (items) {
-      if (taken("setCustomData", arguments, !!items && items.length <= 10)) state.custom = items;
+      taken("setCustomData", arguments, !!items && items.length <= 10);
     },
     setClientAttributes: function () { taken("setClientAttributes", arguments); },
     getUtm: function () { taken("getUtm", arguments); return state.utm; },
@@ -210,10 +210,6 @@
     begin();
   };
 
-  function start() {
-    if (document.body) begin();
-    else document.addEventListener("DOMContentLoaded", begin);
-  }
-  if (switches.jivo_load === "late") window.__site.later("jivo", switches.late_ms, start);
-  else start();
+  if (switches.jivo_load === "late") window.__site.later("jivo", switches.late_ms, begin);
+  else begin();
 })(__SETTINGS__);

@@ -42,6 +42,12 @@ window.__jivoBox = function (mode, acts) {
     else acts.write(text);
   }
 
+  // The widget may be ready before the page has a body.
+  function whenThereIsBody(work) {
+    if (document.body) work();
+    else document.addEventListener("DOMContentLoaded", work);
+  }
+
   function draw() {
     if (root) return;
     root = made("div", "", {
@@ -76,7 +82,7 @@ window.__jivoBox = function (mode, acts) {
     }
     root.appendChild(panel);
     root.appendChild(button("Написать в чат", function () { if (opened) api.close(); else api.open(); }));
-    document.body.appendChild(root);
+    whenThereIsBody(function () { if (root) document.body.appendChild(root); });
     if (filled) api.prefill(filled);
   }
 
@@ -109,7 +115,7 @@ window.__jivoBox = function (mode, acts) {
       ["name", "phone", "email"].forEach(function (name) { if (message[name]) fields[name].value = message[name]; });
     },
     remove: function () {
-      if (root) root.parentNode.removeChild(root);
+      if (root && root.parentNode) root.parentNode.removeChild(root);
       root = null;
     }
   };

@@ -54,7 +54,7 @@
     window.$ = function (id) { return document.getElementById(id); };
   }
   if (switches.library === "old browser") {
-    ["fetch", "Promise", "URL", "URLSearchParams", "IntersectionObserver", "MutationObserver", "crypto"].forEach(function (name) {
+    ["fetch", "URL", "URLSearchParams", "IntersectionObserver", "crypto"].forEach(function (name) {
       Object.defineProperty(window, name, { configurable: true, value: undefined });
     });
     Object.defineProperty(navigator, "sendBeacon", { configurable: true, value: undefined });
