@@ -6,6 +6,7 @@ from typing import Any
 
 from webapp.models import (
     Account,
+    Alert,
     Campaign,
     ChannelMapping,
     Employee,
@@ -151,3 +152,19 @@ def tie_visit(session: Any, integration: Integration, visit: Visit, client: str 
 def make_task(session: Any, account: Account, kind: str = TaskKind.REATTRIBUTE, **values: Any) -> Task:
     """A task that nobody has begun with."""
     return _add(session, Task(account_id=account.id, kind=kind, actor=values.pop("actor", "owner@x.example"), **values))
+
+
+def make_alert(session: Any, account: Account, name: str = "failed_events", subject: str = "1", **facts: Any) -> Alert:
+    """An open alert."""
+    return _add(
+        session,
+        Alert(
+            account_id=account.id,
+            name=name,
+            subject=subject,
+            facts={"count": 2, "integration": "Jivo", **facts},
+            present=2,
+            opened_at=utc_now(),
+            told_at=utc_now(),
+        ),
+    )

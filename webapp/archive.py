@@ -23,6 +23,12 @@ _DATES = (
 )  # fmt: skip
 
 
+#: What may be wrong with a body, and with a file.
+NO_BODY, TOO_LARGE, NO_OBJECT = "no body", "the body is larger than 1 MiB", "the body is no JSON object"
+HALF_JSON = "begins like JSON, but is neither one JSON object nor one on each line"
+NO_LOG = "is neither JSON nor a delivery log with POST lines"
+
+
 class NotAnArchive(ValueError):
     """The file has none of the known forms."""
 
@@ -76,24 +82,24 @@ def _lines(file: BinaryIO) -> Iterator[Delivery]:
 def _whole(file: BinaryIO) -> Iterator[Delivery]:
     body = file.read().removeprefix(b"\xef\xbb\xbf").strip()
     if not _is_object(body):
-        raise NotAnArchive("begins like JSON, but is neither one JSON object nor one on each line")
+        raise NotAnArchive(HALF_JSON)
     return iter((_delivery(1, body),))
 
 
 def _delivery(line: int, body: bytes) -> Delivery:
-    return Delivery(line, body, problem=_problem(body) or (None if _is_object(body) else "the body is no JSON object"))
+    return Delivery(line, body, problem=_problem(body) or (None if _is_object(body) else NO_OBJECT))
 
 
 def _problem(body: bytes) -> str | None:
     if not body:
-        return "no body"
-    return "the body is larger than 1 MiB" if len(body) > LARGEST_BODY_BYTES else None
+        return NO_BODY
+    return TOO_LARGE if len(body) > LARGEST_BODY_BYTES else None
 
 
 def _log(file: BinaryIO, zone: tzinfo) -> Iterator[Delivery]:
     """Blocks of a date, ``POST`` and the address, the body, ``Response code:``; blank lines anywhere."""
     if not any(_POST.match(_text(line)) for line in file):
-        raise NotAnArchive("is neither JSON nor a delivery log with POST lines")
+        raise NotAnArchive(NO_LOG)
     file.seek(0)
     return _blocks(file, zone)
 

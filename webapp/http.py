@@ -65,6 +65,11 @@ def _whole(answer: requests.Response) -> bytes:
     return b"".join(parts)
 
 
+#: In the list it stands for every public host: an address that a user gave. By https at its own port or at one that no
+#: system service has.
+ANYBODY = "*"
+
+
 class Client:
     """Sends requests to vendors' hosts (``*.amocrm.ru`` allows any subdomain) and to ``extra`` host:port pairs."""
 
@@ -105,13 +110,18 @@ class Client:
         """Raise Refused when nothing may be sent to this address. Looks at what will be connected to: other readers of
         the same text may see another host in it."""
         parts = urlsplit(url)
-        if not self._trusted(url) and not (parts.scheme == "https" and self._listed(parts.hostname or "")):
+        allowed = self._listed(parts.hostname or "") or (ANYBODY in self._hosts and self._is_public_port(parts.port))
+        if not self._trusted(url) and not (parts.scheme == "https" and parts.hostname and allowed):
             raise Refused(f"{parts.hostname} is not a listed host")
 
     def _trusted(self, url: str) -> bool:
         parts = urlsplit(url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
         return f"{parts.hostname}:{port}".casefold() in self._extra
+
+    @staticmethod
+    def _is_public_port(port: int | None) -> bool:
+        return port in (None, 443) or port >= 1024
 
     def _listed(self, host: str) -> bool:
         host = host.casefold()

@@ -54,7 +54,10 @@ _STORE = {
 
 @dataclass(frozen=True)
 class Received:
-    """One request as it came, and what the vendor's parser made of it (``problem``: the parser's own failure)."""
+    """One request as it came, and what the vendor's parser made of it (``problem``: the parser's own failure).
+
+    ``dated``: ``received_at`` is when the vendor said it; of a body in an archive that may be unknown.
+    """
 
     body: bytes
     digest: str
@@ -64,6 +67,7 @@ class Received:
     is_test: bool
     reading: Reading
     problem: str | None
+    dated: bool = True
 
 
 @dataclass(frozen=True)
@@ -88,13 +92,14 @@ def read(
     channel: str | None = None,
     received_at: datetime | None = None,
     is_test: bool = False,
+    dated: bool = True,
 ) -> Received:
     """Read one request without touching the database. Raises nothing, whatever the vendor sent."""
     received_at, channel = received_at or utc_now(), normalise_channel(channel)
     content_type = content_type[:200].replace("\0", "") if content_type else None
     reading, problem = _parse(integration, body, content_type, received_at)
     digest = hashlib.sha256((channel or "").encode() + b"\0" + body).hexdigest()
-    return Received(body, digest, content_type, channel, received_at, is_test, reading, problem)
+    return Received(body, digest, content_type, channel, received_at, is_test, reading, problem, dated)
 
 
 def store(session: Session, integration: Integration, received: Received) -> Accepted:
@@ -216,7 +221,7 @@ def _repeat(session: Session, integration: Integration, received: Received) -> A
     event.last_repeat_at = received.received_at
     # Soon after each other they are the vendor's retries; later on the vendor says the same thing anew, and the latest
     # word counts: a card may have changed from A to B and back to A.
-    anew = received.received_at - last_arrival > REPEAT_WINDOW
+    anew = received.dated and received.received_at - last_arrival > REPEAT_WINDOW
     if integration.active and (anew or event.state in (EventState.STORED, EventState.FAILED)):
         process(session, integration, event, told_at=received.received_at if anew else None)
     return Accepted(event.id, EventState(event.state), repeat=True)

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet, MultiFernet
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -53,6 +54,10 @@ class Settings(BaseModel):
     SIGN_IN_LIMIT: str = "10 per minute"
     #: Messages of visit counters and site scripts from one address; an office has many people behind one.
     COUNTER_LIMIT: str = "600 per minute"
+    #: smtp://user:password@host:port, or smtps://…; empty: no mail is sent.
+    SMTP_URL: str = ""
+    #: Whom mail comes from.
+    MAIL_FROM: str = ""
     LOG_FORMAT: str = Field("text", pattern="^(text|json)$")
     LOG_LEVEL: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     WEB_WORKERS: int = Field(2, ge=1, le=32)
@@ -66,12 +71,15 @@ class Settings(BaseModel):
 
 SECRET_NAMES = ("SECRET_KEY", "ENCRYPTION_KEYS", "DATABASE_URL")
 
+#: What may also stand in a file, beside those that are made when they are missing.
+FILE_NAMES = (*SECRET_NAMES, "SMTP_URL")
+
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
     """Read the environment. Raises SettingsError with the variable's name when a value is unusable."""
     environ = os.environ if environ is None else environ
     values: dict[str, Any] = {name: environ[name] for name in Settings.model_fields if environ.get(name)}
-    for name in SECRET_NAMES:
+    for name in FILE_NAMES:
         path = environ.get(f"{name}_FILE")
         if path:
             try:
@@ -104,6 +112,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     except ValueError as error:
         raise SettingsError("ENCRYPTION_KEYS: each key must be a Fernet key (32 bytes, url-safe base64)") from error
     _check_database(settings.DATABASE_URL)
+    _check_mail(settings)
     if settings.is_sqlite:
         _check_sqlite()
     return settings
@@ -145,6 +154,20 @@ def _check_database(text: str) -> None:
     shared = url.get_backend_name() == "postgresql" or url.database not in (None, "", ":memory:")
     if url.get_backend_name() not in ("sqlite", "postgresql") or not shared:
         raise SettingsError("DATABASE_URL: must be a SQLite file or PostgreSQL")
+
+
+def _check_mail(settings: Settings) -> None:
+    if not settings.SMTP_URL:
+        return
+    try:
+        parts = urlsplit(settings.SMTP_URL)
+        known = parts.scheme in ("smtp", "smtps") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        known = False
+    if not known:
+        raise SettingsError("SMTP_URL: must be smtp://user:password@host:port or smtps://…")
+    if "@" not in settings.MAIL_FROM:
+        raise SettingsError("MAIL_FROM: mail needs a sender's address beside SMTP_URL")
 
 
 def _check_sqlite() -> None:

@@ -13,6 +13,7 @@ from werkzeug.routing import Rule
 
 from tests.factories import (
     make_account,
+    make_alert,
     make_campaign,
     make_employee,
     make_integration,
@@ -46,6 +47,7 @@ class World:
             "kind": kind,
             "number": number,
             "token": f"no-such-token-{self.mark}",
+            "public_id": f"no-such-{self.mark}",
         }
 
 
@@ -85,6 +87,7 @@ def make_world(app: Flask, session: Session, slug: str) -> World:
             "events.show": session.scalar(select(WebhookEvent.id).where(WebhookEvent.reference.contains(mark))),
             "people.change_role": member.memberships[0].id,
             "people.revoke": invitation.id,
+            "alerts.hide": make_alert(session, account, integration=mark).id,
             "tasks.show": make_task(session, account, actor=f"{mark}@member.example").id,
         },
     )

@@ -174,6 +174,7 @@ def _import(
             delivery.body,
             channel=delivery.channel or channel,
             received_at=delivery.received_at,
+            dated=delivery.received_at is not None,
         )
         counts["known" if accepted.repeat else "new"] += 1
         counts["failed"] += accepted.state == EventState.FAILED

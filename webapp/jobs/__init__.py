@@ -19,6 +19,7 @@ from webapp.queue import Schedule
 SCHEDULES = (
     Schedule("purge-expired", "purge_expired", daily_at="00:20"),
     Schedule("close-idle-chats", "close_idle_chats", every_seconds=3600, at_start=True),
+    Schedule("watch", "watch", every_seconds=300),
 )
 
 

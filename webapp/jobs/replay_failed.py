@@ -54,12 +54,13 @@ def replay(session: Session, *which: Any, most: int | None = None) -> Replayed:
             break
         last = events[-1].id
         for event in events:
-            _one(session, event, result)
+            replay_one(session, event, result)
         session.commit()
     return result
 
 
-def _one(session: Session, event: WebhookEvent, result: Replayed) -> None:
+def replay_one(session: Session, event: WebhookEvent, result: Replayed) -> None:
+    """Process one event, unless its integration is off, and count what became of it."""
     integration = event.integration
     if not integration.active or integration.archived_at is not None:
         result.skipped[integration.key] = result.skipped.get(integration.key, 0) + 1

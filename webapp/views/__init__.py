@@ -14,6 +14,7 @@ def init_app(app: Flask) -> None:
     from . import (
         access,
         account,
+        alerts,
         auth,
         communications,
         counter,
@@ -23,6 +24,7 @@ def init_app(app: Flask) -> None:
         headers,
         health,
         hooks,
+        imports,
         integrations,
         numbers,
         options,
@@ -49,6 +51,8 @@ def init_app(app: Flask) -> None:
         tasks,
         reattribution,
         suggestions,
+        imports,
+        alerts,
     ):
         app.register_blueprint(module.blueprint)
     app.before_request(access.refuse_undeclared)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any
 
 from flask import Blueprint, abort, flash, g, render_template, request, url_for
@@ -14,13 +17,15 @@ from flask_login import current_user
 from sqlalchemy import func, select
 from sqlalchemy.orm import joinedload, selectinload, undefer
 
-from webapp import audit, queue
+from webapp import audit, queue, tasks
 from webapp.extensions import db
 from webapp.intake import process
-from webapp.models import Communication, EventState, Integration, Role, WebhookEvent
+from webapp.jobs.replay_events import chosen_events
+from webapp.models import Communication, EventState, Integration, Role, TaskKind, WebhookEvent
 
 from .access import member
-from .numbers import number_argument
+from .days import day_argument, midnight
+from .numbers import number_argument, row_number
 from .partial import done
 
 blueprint = Blueprint("events", __name__, url_prefix="/a/<slug>/events")
@@ -51,40 +56,67 @@ NOTES = {
 }
 
 
+@dataclass(frozen=True)
+class Filters:
+    """What the list is narrowed to. Days are days of the account's zone, both included."""
+
+    state: str | None
+    integration: int | None
+    since: date | None
+    until: date | None
+
+    @classmethod
+    def read(cls, sent: Mapping[str, str]) -> Filters:
+        """Everything unknown is left out."""
+        state = sent.get("state")
+        return cls(
+            state if state in list(EventState) else None,
+            row_number(sent.get("integration")),
+            day_argument(sent.get("since")),
+            day_argument(sent.get("until")),
+        )
+
+    @property
+    def address(self) -> dict[str, Any]:
+        """The same as parameters of an address."""
+        return {name: value for name, value in vars(self).items() if value}
+
+    def params(self) -> dict[str, Any]:
+        """The same for a task, moments as text."""
+        since = midnight(self.since) if self.since else None
+        until = midnight(self.until + timedelta(days=1)) if self.until else None
+        return {
+            "state": self.state,
+            "integration": self.integration,
+            "since": since.isoformat() if since else None,
+            "until": until.isoformat() if until else None,
+        }
+
+
 @blueprint.get("")
 @member(Role.VIEWER)
 def index() -> str:
     """The list, the latest first."""
-    state = request.args.get("state") if request.args.get("state") in list(EventState) else None
-    integration = number_argument("integration")
-    before = number_argument("before")
-    query = (
-        select(WebhookEvent)
-        .options(
-            joinedload(WebhookEvent.integration),
-            selectinload(WebhookEvent.communications).load_only(
-                Communication.type, Communication.contact_name, Communication.vendor_id
-            ),
-        )
-        .where(WebhookEvent.account_id == g.account.id)
+    filters, before = Filters.read(request.args), number_argument("before")
+    query = chosen_events(g.account.id, filters.params()).options(
+        joinedload(WebhookEvent.integration),
+        selectinload(WebhookEvent.communications).load_only(
+            Communication.type, Communication.contact_name, Communication.vendor_id
+        ),
     )
-    if state:
-        query = query.where(WebhookEvent.state == state)
-    if integration:
-        query = query.where(WebhookEvent.integration_id == integration)
     if before:
         query = query.where(WebhookEvent.id < before)
     rows = list(db.session.scalars(query.order_by(WebhookEvent.id.desc()).limit(PAGE_SIZE + 1)))
     more, rows = len(rows) > PAGE_SIZE, rows[:PAGE_SIZE]
-    chosen = {name: value for name, value in (("state", state), ("integration", integration)) if value}
     integrations = db.session.scalars(
         select(Integration).where(Integration.account_id == g.account.id).order_by(Integration.name)
     ).all()
+    chosen = filters.address
     return render_template(
         "events/list.html",
         rows=rows,
-        state=state,
-        integration=integration,
+        filters=filters,
+        chosen=chosen,
         integrations=integrations,
         state_names=STATE_NAMES,
         notes=NOTES,
@@ -147,6 +179,30 @@ def replay_failed() -> Any:
     db.session.commit()
     flash(ngettext("%(num)s событие обрабатывается заново.", "%(num)s событий обрабатываются заново.", failed), "ok")
     return done(url_for("events.index", slug=g.account.slug))
+
+
+@blueprint.post("/replay")
+@member(Role.EDITOR)
+def replay_chosen() -> Any:
+    """Let a worker read again what the list is narrowed to."""
+    filters = Filters.read(request.form)
+    running = tasks.live(db.session, g.account.id, TaskKind.REPLAY)
+    if running is not None:
+        flash(_("Одна повторная обработка уже идёт."), "attention")
+        return done(url_for("tasks.show", slug=g.account.slug, number=running.id))
+    last = db.session.scalar(select(func.max(WebhookEvent.id)).where(WebhookEvent.account_id == g.account.id)) or 0
+    params = filters.params()
+    task = tasks.start(db.session, TaskKind.REPLAY, g.account.id, current_user.email, params=params | {"last": last})
+    audit.record(
+        db.session,
+        g.account.id,
+        user=current_user,
+        action="task.replay",
+        subject=str(task.id),
+        changes={name: [None, value] for name, value in params.items() if value},
+    )
+    db.session.commit()
+    return done(url_for("tasks.show", slug=g.account.slug, number=task.id))
 
 
 def _event(number: int) -> WebhookEvent:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -19,6 +19,7 @@ from webapp.lookback import FORECAST_DAYS
 from webapp.models import Integration, Role, TaskKind
 
 from .access import member
+from .days import midnight
 from .forms import PageForm
 from .numbers import row_number
 from .partial import done, page_or_block
@@ -47,9 +48,7 @@ class RangeForm(PageForm):
 
     def moments(self) -> tuple[datetime, datetime]:
         """From which moment, and before which one."""
-        zone = ZoneInfo(g.account.timezone)
-        end = self.until.data + timedelta(days=1)
-        return datetime.combine(self.since.data, time(), zone), datetime.combine(end, time(), zone)
+        return midnight(self.since.data), midnight(self.until.data + timedelta(days=1))
 
     def integration_id(self) -> int | None:
         """The chosen integration's number."""
@@ -63,27 +62,38 @@ def _usual(field: Any) -> None:
         raise ValidationError(_("Введите день: например, 01.11.2026."))
 
 
-@blueprint.route("", methods=["GET", "POST"])
+@blueprint.get("")
 @member(Role.VIEWER)
 def index() -> Any:
-    """Choose the time, look at what would change, start."""
-    today = datetime.now(ZoneInfo(g.account.timezone)).date()
-    form = RangeForm(request.form if request.method == "POST" else None, **_wanted(today))
+    """Choose the time; what was done before."""
+    return _page(_form(None))
+
+
+@blueprint.post("")
+@member(Role.EDITOR)
+def start() -> Any:
+    """Look at what would change, or begin."""
+    form = _form(request.form)
+    if not form.validate():
+        return _page(form, invalid=True)
+    if request.form.get("action") != "whatif":
+        return _start(form)
+    since, until = form.moments()
+    # Nothing was written: on SQLite this only ends the turn of a writer.
+    db.session.rollback()
+    return _page(form, foreseen(g.account, None, since, until, integration_id=form.integration_id()))
+
+
+def _form(sent: Any) -> RangeForm:
+    form = RangeForm(sent, **_wanted(datetime.now(ZoneInfo(g.account.timezone)).date()))
     found = db.session.scalars(
         select(Integration).where(Integration.account_id == g.account.id).order_by(Integration.name)
     )
     form.integration.choices = [("", _("все")), *((str(one.id), one.name) for one in found)]
-    shown, invalid = None, False
-    if request.method == "POST":
-        invalid = not form.validate()
-        if not invalid and request.form.get("action") != "whatif" and g.role.covers(Role.EDITOR):
-            return _start(form)
-        if not invalid:
-            since, until = form.moments()
-            chosen = form.integration_id()
-            # Nothing was written: on SQLite this only ends the turn of a writer.
-            db.session.rollback()
-            shown = foreseen(g.account, None, since, until, integration_id=chosen)
+    return form
+
+
+def _page(form: RangeForm, shown: dict[str, Any] | None = None, *, invalid: bool = False) -> Any:
     return page_or_block(
         "reattribution/index.html",
         "range_form",

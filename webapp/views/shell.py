@@ -9,8 +9,9 @@ from flask_babel import ngettext
 from flask_login import current_user
 from sqlalchemy import func, select
 
+from webapp.alerts.messages import sentence
 from webapp.extensions import db
-from webapp.models import Account, EventState, Integration, Membership, Role, WebhookEvent
+from webapp.models import Account, Alert, EventState, Integration, Membership, Role, WebhookEvent
 from webapp.wording import audit_action, audit_change, channel_name, detail_name, phone_number, rule_name, type_name
 
 from . import locale
@@ -18,6 +19,9 @@ from .addresses import public_url
 
 #: A count beside the menu is worth no more work than this.
 LARGEST_COUNT = 100
+
+#: Alerts that stand on every page; the others are on their own.
+MOST_ALERTS = 3
 
 
 def init_app(app: Flask) -> None:
@@ -45,6 +49,7 @@ def init_app(app: Flask) -> None:
             "can_edit": bool(role and role.covers(Role.EDITOR)),
             "is_owner": role is Role.OWNER,
             "nav_counts": _counts(account) if account else {},
+            "open_alerts": _open_alerts(account) if account else [],
             "language": locale.choose_locale(),
             "languages": locale.LANGUAGES,
             "public_url": public_url,
@@ -55,6 +60,22 @@ def init_app(app: Flask) -> None:
 def _accounts() -> list[Account]:
     query = select(Account).join(Membership).where(Membership.user_id == current_user.id).order_by(Account.name)
     return list(db.session.scalars(query))
+
+
+def _open_alerts(account: Account) -> list[str]:
+    """What is wrong now and nobody has said that they know, in sentences; one more than are shown."""
+    alerts = db.session.scalars(
+        select(Alert)
+        .where(
+            Alert.account_id == account.id,
+            Alert.opened_at.is_not(None),
+            Alert.closed_at.is_(None),
+            Alert.hidden_at.is_(None),
+        )
+        .order_by(Alert.opened_at.desc())
+        .limit(MOST_ALERTS + 1)
+    )
+    return [sentence(alert) for alert in alerts]
 
 
 def _counts(account: Account) -> dict[str, Any]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
+from webapp import archive, archive_files
 from webapp.models import TaskKind, TaskState
 
 KIND_NAMES = {
@@ -47,6 +49,7 @@ COUNT_NAMES: dict[str, dict[str, Any]] = {
         "known": _l("Уже были здесь"),
         "refused": _l("Не приняты"),
         "failed": _l("Приняты, но обработаны с ошибкой"),
+        "stored": _l("Приняты и ждут включения интеграции"),
     },
     TaskKind.ERASE: {
         "communications": _l("Обращений удалено"),
@@ -58,7 +61,32 @@ COUNT_NAMES: dict[str, dict[str, Any]] = {
 }
 
 
+#: What may be wrong with a line or a file, in words.
+PROBLEMS = {
+    archive.NO_BODY: _l("нет тела"),
+    archive.TOO_LARGE: _l("тело больше 1 МиБ"),
+    archive.NO_OBJECT: _l("это не объект JSON"),
+    archive.HALF_JSON: _l("начинается как JSON, но это не один объект и не по объекту в строке"),
+    archive.NO_LOG: _l("это не JSON и не журнал доставки со строками POST"),
+    archive_files.BROKEN_ZIP: _l("архив zip повреждён"),
+    archive_files.LOCKED_ZIP: _l("архив zip закрыт паролем"),
+    archive_files.ZIP_TOO_LARGE: _l("в архиве zip слишком много файлов или данных"),
+}
+
+
 def report(task: Any) -> list[tuple[Any, int]]:
     """(what, how many) of a task."""
     names = COUNT_NAMES.get(task.kind, {})
     return [(text, task.counts.get(name, 0)) for name, text in names.items()]
+
+
+def problems(task: Any) -> list[str]:
+    """The lines of the report: where, and what is wrong there."""
+    told = []
+    for problem in task.problems:
+        where = problem["file"]
+        if problem.get("line"):
+            where = _("%(file)s, строка %(line)s", file=where, line=problem["line"])
+        told.append(f"{where}: {PROBLEMS.get(problem['problem'], problem['problem'])}")
+    more = task.counts.get("refused", 0) - len(told)
+    return [*told, _("и ещё %(count)s", count=more)] if more > 0 else told

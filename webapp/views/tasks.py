@@ -17,7 +17,7 @@ from webapp.models import Role, Task, TaskKind, TaskState, utc_now
 from .access import member
 from .numbers import number_argument
 from .partial import done
-from .task_words import KIND_NAMES, STATE_NAMES, STATE_PILLS, report
+from .task_words import KIND_NAMES, STATE_NAMES, STATE_PILLS, problems, report
 
 blueprint = Blueprint("tasks", __name__, url_prefix="/a/<slug>/tasks")
 
@@ -153,6 +153,7 @@ def _context(task: Task) -> dict[str, Any]:
         "undoable": undoable(task),
         "undo_until": task.finished_at + UNDO_LIFE if task.finished_at else None,
         "undone": undone,
+        "problems": problems(task),
         "failed": task.state == TaskState.FAILED,
         "stoppable": task.live and (task.kind != TaskKind.ERASE or g.role.covers(Role.OWNER)),
         "waits_for_worker": task.state == TaskState.WAITING and utc_now() - task.created_at > timedelta(minutes=1),

@@ -1,0 +1,1 @@
+"""Alerts: checks that look at an account, memory that keeps blips from becoming mail, messages that tell."""
