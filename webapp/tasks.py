@@ -80,7 +80,8 @@ def carry_out(session: Session, task_id: int, step: Step) -> None:
 
 def end(session: Session | scoped_session[Any], task: Task, state: TaskState) -> None:
     """The end of a task: what was kept for it alone goes."""
-    task.state, task.finished_at, task.subject = state, utc_now(), None
+    task.state, task.finished_at = state, utc_now()
+    task.subject, task.cursor = None, {}
     session.execute(delete(TaskFile).where(TaskFile.task_id == task.id))
 
 

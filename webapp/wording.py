@@ -96,6 +96,13 @@ AUDIT_ACTIONS = {
     "integration.process_stored": _l("Обработка накопленного"),
     "events.replay": _l("Событие обработано заново"),
     "events.replay_failed": _l("Ошибочные события обработаны заново"),
+    "task.reattribute": _l("Пересчёт атрибуции"),
+    "task.undo": _l("Отмена пересчёта"),
+    "task.stop": _l("Работа остановлена"),
+    "task.replay": _l("События обработаны заново по фильтру"),
+    "task.import": _l("Загружен архив"),
+    "alerts.change": _l("Настройки оповещений"),
+    "contact.erase": _l("Удаление данных человека"),
     "config.apply": _l("Применён файл настроек"),
 }
 

@@ -14,6 +14,12 @@ depends_on = None
 
 
 def upgrade():
+    for column in ("phone", "email"):
+        there = sa.text(f"{column} IS NOT NULL")
+        op.create_index(
+            op.f(f"ix_vendor_client_account_id_{column}"), "vendor_client", ["account_id", column],
+            sqlite_where=there, postgresql_where=there,
+        )
     op.create_table('alert_message',
     sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('way', sa.String(length=16), nullable=False),
@@ -121,6 +127,8 @@ def upgrade():
 
 
 def downgrade():
+    for column in ("phone", "email"):
+        op.drop_index(op.f(f"ix_vendor_client_account_id_{column}"), "vendor_client")
     with op.batch_alter_table('redecision', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_redecision_visit_id'), sqlite_where=sa.text('visit_id IS NOT NULL'), postgresql_where=sa.text('visit_id IS NOT NULL'))
         batch_op.drop_index(batch_op.f('ix_redecision_task_id_id'))

@@ -248,6 +248,7 @@ def test_a_viewer_changes_nothing(app, session, world):
 
 OWNERS = {
     "account.settings",
+    "erasure.erase",
     "integrations.archive",
     "people.index",
     "people.change_role",

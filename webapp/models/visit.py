@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from .base import Base, Numbered
+from .base import Base, Numbered, partial_index
 from .directory import Campaign, Site, Source
 
 #: What the list's search looks through.
@@ -97,7 +97,11 @@ class VendorClient(Numbered, Base):
     """
 
     __tablename__ = "vendor_client"
-    __table_args__ = (UniqueConstraint("integration_id", "client"),)
+    __table_args__ = (
+        UniqueConstraint("integration_id", "client"),
+        partial_index("phone IS NOT NULL", "account_id", "phone"),
+        partial_index("email IS NOT NULL", "account_id", "email"),
+    )
 
     account_id: Mapped[int] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"), index=True)
     integration_id: Mapped[int] = mapped_column(ForeignKey("integration.id", ondelete="CASCADE"))

@@ -19,6 +19,7 @@ def init_app(app: Flask) -> None:
         communications,
         counter,
         directory,
+        erasure,
         errors,
         events,
         headers,
@@ -53,6 +54,7 @@ def init_app(app: Flask) -> None:
         suggestions,
         imports,
         alerts,
+        erasure,
     ):
         app.register_blueprint(module.blueprint)
     app.before_request(access.refuse_undeclared)

@@ -1,0 +1,216 @@
+"""DESIGN §9: a person's data can be erased, all of it; what is other people's stays."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from tests.factories import make_account, make_integration, make_task, make_visit, tie_visit
+from tests.views.acting import chat, everything
+from webapp import erasure
+from webapp.erasure import Mentions, Person
+from webapp.intake import accept
+from webapp.jobs import erase_contact, handlers
+from webapp.models import Communication, Task, TaskKind, TaskState, VendorClient, Visit, WebhookEvent
+
+PHONE, EMAIL = "+79161234567", "anna@example.com"
+
+
+@pytest.fixture
+def jivo(session):
+    return make_integration(session, make_account(session))
+
+
+@pytest.fixture
+def erase(app, session, jivo):
+    """Erases by phone or e-mail, as the worker does; gives the task."""
+
+    def run(subject: str = f"phone:{PHONE}") -> Task:
+        task = make_task(session, jivo.account, TaskKind.ERASE, subject=subject)
+        number = task.id
+        # A reader would keep the log from being emptied.
+        session.rollback()
+        handlers(app)[TaskKind.ERASE](number)
+        return task
+
+    return run
+
+
+def tell(session, jivo, number, *texts, visitor=None, **more) -> int:
+    """A chat of this number; ``visitor`` is the vendor's card of the person."""
+    body = chat(number, *texts, **more)
+    body["visitor"] |= visitor or {}
+    event = accept(session, jivo, json.dumps(body).encode()).event_id
+    session.commit()
+    return event
+
+
+def of(session, table):
+    session.rollback()
+    return list(session.scalars(select(table).order_by(table.id)))
+
+
+def test_everything_of_the_person_goes_and_what_is_others_stays(session, jivo, erase):
+    visit = make_visit(session, jivo.account, "8f3c", visitor_id="v1")
+    make_visit(session, jivo.account, "9a00", visitor_id="v1")
+    make_visit(session, jivo.account, "ffff", visitor_id="v2")
+    tie_visit(session, jivo, visit, "1")
+    tell(session, jivo, 1, visitor={"phone": "8 (916) 123-45-67"})
+    tell(session, jivo, 2, name="Павел", visitor={"phone": "8 (903) 000-00-01"})
+    card = {"event_name": "client_updated", "client_id": "1", "visitor": {"number": "1", "phone": PHONE}}
+    accept(session, jivo, json.dumps(card).encode())
+    session.commit()
+    done = erase()
+    assert [one.vendor_id for one in of(session, Communication)] == ["2"]
+    assert [one.reference for one in of(session, WebhookEvent)] == ["2"]
+    assert of(session, VendorClient) == []
+    assert [one.session_id for one in of(session, Visit)] == ["ffff"]
+    assert done.state == TaskState.DONE
+    assert done.counts == {"events": 2, "communications": 1, "visits": 2, "clients": 1}
+    assert (done.subject, done.cursor) == (None, {})
+
+
+def test_the_same_visitors_chats_without_the_contact_go_too(session, jivo, erase):
+    tell(session, jivo, 1, visitor={"phone": PHONE, "number": 77})
+    tell(session, jivo, 2, visitor={"number": 77})
+    tell(session, jivo, 3, visitor={"number": 78})
+    erase()
+    assert [one.vendor_id for one in of(session, Communication)] == ["3"]
+
+
+def test_by_mail(session, jivo, erase):
+    tell(session, jivo, 1, visitor={"email": "Anna@Example.com"})
+    tell(session, jivo, 2, visitor={"email": "joanna@example.com"})
+    erase(f"email:{EMAIL}")
+    assert [one.contact_email for one in of(session, Communication)] == ["joanna@example.com"]
+
+
+def test_mentions_in_other_peoples_chats_are_masked(session, jivo, erase):
+    tell(session, jivo, 1, "Перезвоните", "Наш номер 8 (916) 123-45-67", visitor={"phone": "+79030000001"})
+    done = erase()
+    [found], [event] = of(session, Communication), of(session, WebhookEvent)
+    assert found.messages[1]["text"] == "Наш номер ***"
+    assert "Наш номер ***" in found.text
+    assert found.contact_phone == "+79030000001"
+    assert json.loads(event.body)["chat"]["messages"][1]["message"] == "Наш номер ***"
+    assert done.counts == {"masked": 2}
+
+
+def test_what_nobody_could_read_goes_when_it_mentions_the_person(session, jivo, erase):
+    for body in (b"phone=%2B7+916+123-45-67", f"call {PHONE} back".encode(), b"nothing of interest"):
+        accept(session, jivo, body)
+    jivo.active = False
+    accept(session, jivo, json.dumps(chat(9) | {"visitor": {"number": 9, "phone": PHONE}}).encode())
+    session.commit()
+    erase()
+    assert [one.body for one in of(session, WebhookEvent)] == [b"nothing of interest"]
+
+
+def test_other_accounts_keep_theirs(session, jivo, erase):
+    other = make_integration(session, make_account(session, "vasilek"))
+    tell(session, other, 1, visitor={"phone": PHONE})
+    before = everything(session)
+    erase()
+    after = everything(session)
+    assert {name for name in after if after[name] != before[name]} == {"task"}
+
+
+def test_it_works_in_short_steps(session, jivo, erase, monkeypatch):
+    monkeypatch.setattr(erase_contact, "BATCH", 1)
+    monkeypatch.setattr("webapp.tasks.MOST_STEPS", 100)
+    for number in range(3):
+        tell(session, jivo, number + 1, visitor={"phone": PHONE})
+    tell(session, jivo, 9, f"Спросите {PHONE}", visitor={"phone": "+79030000001"})
+    assert erase().counts["communications"] == 3
+    assert [one.vendor_id for one in of(session, Communication)] == ["9"]
+
+
+def test_nothing_of_it_is_left_in_the_files(app, session, jivo, erase):
+    """SQLite would keep deleted rows in free pages and in its log until they are used again."""
+    for number in range(20):
+        whom = {"phone": "+79165550044", "email": "gone-for-good@example.com"}
+        tell(session, jivo, number + 1, "x" * 5000, visitor=whom)
+    erase("phone:+79165550044")
+    session.close()
+    settings = app.config["SETTINGS"]
+    if settings.is_sqlite:
+        for path in Path(settings.DATA_DIR).glob("*.db*"):
+            content = path.read_bytes()
+            assert b"9165550044" not in content, path
+            assert b"gone-for-good" not in content, path
+    else:
+        assert "9165550044" not in repr(everything(session))
+
+
+def test_the_preview_counts_what_will_go(session, jivo, erase):
+    visit = make_visit(session, jivo.account, "8f3c")
+    tie_visit(session, jivo, visit, "1")
+    tell(session, jivo, 1, visitor={"phone": PHONE})
+    tell(session, jivo, 2, visitor={"number": 1})
+    found = erasure.preview(session, jivo.account, Person(phone=PHONE))
+    counts = found.communications, found.others, found.events, found.clients, found.visits
+    assert counts == (2, 1, 2, 1, 1)
+    assert [one.vendor_id for one in found.examples] == ["2", "1"]
+    assert not erasure.preview(session, jivo.account, Person(email="nobody@example.com")).anything
+
+
+@pytest.mark.parametrize(
+    ("typed", "person"),
+    [
+        ("8 (916) 123-45-67", Person(phone=PHONE)),
+        ("+7 916 1234567", Person(phone=PHONE)),
+        ("9161234567", Person(phone=PHONE)),
+        (" Anna@EXAMPLE.com ", Person(email=EMAIL)),
+        ("Анна", None),
+        ("12", None),
+        ("anna@", None),
+    ],
+)
+def test_whom_is_read_in_any_form(typed, person):
+    assert Person.read(typed, "RU") == person
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "+79161234567",
+        "79161234567",
+        "89161234567",
+        "9161234567",
+        "8 (916) 123-45-67",
+        "+7 916 123 45 67",
+        "тел.+7\u00a0(916)\u00a0123\u201145\u201167, спасибо",
+        "tel:%2B79161234567",
+    ],
+)
+def test_a_phone_is_found_however_it_is_written(text):
+    mentions = Mentions(Person(phone=PHONE))
+    assert mentions.there(text)
+    assert mentions.there({"a": [1, {"b": text}]})
+    assert not mentions.there(mentions.masked(text))
+
+
+@pytest.mark.parametrize("text", ["179161234567", "791612345678", "9161234568", "916 123", "", "joe@example.com"])
+def test_other_digits_are_no_mention(text):
+    assert not Mentions(Person(phone=PHONE)).there(text)
+
+
+def test_numbers_and_bodies_are_masked_and_stay_what_they_were():
+    mentions = Mentions(Person(phone=PHONE))
+    masked = mentions.masked_body(b'{"phone": 79161234567, "name": "\\u0410", "ok": true, "n": [1, null]}')
+    assert json.loads(masked) == {"phone": "***", "name": "А", "ok": True, "n": [1, None]}
+    escaped = mentions.masked_body(b'{"t": "8\\u00a0916\\u00a01234567"}')
+    assert json.loads(escaped) == {"t": "***"}
+    assert mentions.masked_body(b'{"phone": 79161234568}') is None
+    assert mentions.masked_body(b"\xff\xfe not text") is None
+
+
+def test_mail_is_found_in_addresses_but_not_in_longer_ones():
+    mentions = Mentions(Person(email=EMAIL))
+    for text in ("ANNA@example.com", "?email=anna%40example.com&x", "<anna@example.com>"):
+        assert mentions.there(text)
+    for text in ("joanna@example.com", "anna@example.community"):
+        assert not mentions.there(text)
