@@ -76,7 +76,7 @@ def _unpacked(name: str, file: IO[bytes], zone: tzinfo) -> Iterator[Found]:
                         return
                     whole.seek(0)
                     yield from _plain(f"{name}/{member.filename}", whole, zone)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError):
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, RuntimeError, ValueError):
         yield Found(name, None, BROKEN_ZIP)
 
 
