@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -17,6 +18,12 @@ log = structlog.get_logger()
 
 #: After so many steps the rest is another job, so that a worker can be stopped.
 MOST_STEPS = 50
+
+#: So long what a re-attribution changed is kept to be given back, and what a report tells is kept to be read.
+UNDO_LIFE = timedelta(days=90)
+
+#: Files that are still arriving after this time never will.
+LONGEST_ARRIVAL = timedelta(days=1)
 
 #: Lines of a report that are kept; more are only counted.
 MOST_PROBLEMS = 100

@@ -12,14 +12,20 @@ from sqlalchemy.orm import Session
 from webapp.extensions import db
 from webapp.models import (
     Account,
+    AlertMessage,
     Communication,
     EventState,
+    Redecision,
+    Task,
+    TaskKind,
+    TaskState,
     VendorClient,
     Visit,
     WebhookEvent,
     event_communication,
     utc_now,
 )
+from webapp.tasks import LONGEST_ARRIVAL, UNDO_LIFE, end
 
 log = structlog.get_logger()
 
@@ -35,6 +41,7 @@ def handle(row_id: int) -> None:
     session.commit()
     for number in numbers:
         _purge(session, number)
+    _purge_tasks(session)
 
 
 def _purge(session: Session, number: int) -> None:
@@ -85,6 +92,18 @@ def _purge(session: Session, number: int) -> None:
         )
     if any(counts.values()):
         log.info("purged", account=number, **counts)
+
+
+def _purge_tasks(session: Session) -> None:
+    """What can no longer be taken back, messages that nobody will read, and uploads that never arrived whole."""
+    before = utc_now() - UNDO_LIFE
+    old = select(Task.id).where(Task.kind == TaskKind.REATTRIBUTE, Task.finished_at < before)
+    _delete(session, Redecision, Redecision.task_id.in_(old))
+    _delete(session, AlertMessage, AlertMessage.created_at < before)
+    stuck = select(Task).where(Task.state == TaskState.ARRIVING, Task.created_at < utc_now() - LONGEST_ARRIVAL)
+    for task in session.scalars(stuck.with_for_update()):
+        end(session, task, TaskState.FAILED)
+    session.commit()
 
 
 def _delete(session: Session, table: Any, *which: Any) -> int:

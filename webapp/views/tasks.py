@@ -13,6 +13,7 @@ from sqlalchemy import select
 from webapp import audit, tasks
 from webapp.extensions import db
 from webapp.models import Role, Task, TaskKind, TaskState, utc_now
+from webapp.tasks import UNDO_LIFE
 
 from .access import member
 from .numbers import number_argument
@@ -34,9 +35,6 @@ PLACES = {
 
 #: Kinds that work on the same rows: one at a time.
 REATTRIBUTIONS = (TaskKind.REATTRIBUTE, TaskKind.UNDO)
-
-#: So long what a re-attribution changed is kept to be given back.
-UNDO_LIFE = timedelta(days=90)
 
 
 @blueprint.get("")

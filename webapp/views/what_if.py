@@ -29,14 +29,15 @@ def of_change(account: Account, change: Callable[[], Any], integration_id: int |
     """What the change would do to the last 30 days, for whatif/forecast.html.
 
     The change is made as saving would make it, its rules are read, and it is taken back before anything is looked at.
+    A change that gives the campaign or source it wrote has it named as it would be called then.
     """
     session = db.session()
-    change()
+    written = change()
     session.flush()
-    # Nobody will find the new ones by their numbers later.
     names = {
-        kind: {row.id: row.name for row in session.identity_map.values() if isinstance(row, table)}
+        kind: {written.id: written.name}
         for kind, table in (("campaign", Campaign), ("source", Source))
+        if isinstance(written, table)
     }
     new = ruling(session, account)
     session.rollback()
