@@ -14,7 +14,7 @@ import requests
 from urllib3.connection import HTTPSConnection
 from urllib3.exceptions import NewConnectionError
 
-from webapp.http import Client, Refused, _PublicConnection
+from webapp.http import ANYBODY, Client, Refused, _PublicConnection
 
 HOSTS = ("*.amocrm.ru", "www.amocrm.ru", "dataapi.uiscom.ru")
 
@@ -150,6 +150,34 @@ class TestList:
     def test_without_a_list_nobody_is_spoken_to(self) -> None:
         with pytest.raises(Refused):
             Client().post("https://www.amocrm.ru/", b"")
+
+
+class TestAnybody:
+    """An address that a user gave: any public host, by https."""
+
+    def test_any_host_may_be_called_by_https(self, looked_up: list[str]) -> None:
+        for url in ("https://hooks.example/x", "https://hooks.example:8443/x"):
+            with pytest.raises(requests.ConnectionError):
+                Client((ANYBODY,)).post(url, b"{}")
+
+        assert looked_up == ["hooks.example"] * 2
+
+    @pytest.mark.parametrize(
+        "url", ["http://hooks.example/", "https://hooks.example:25/", "https://:443/", "ftp://hooks.example/"]
+    )
+    def test_but_not_without_it_and_not_at_the_ports_of_other_services(self, looked_up: list[str], url: str) -> None:
+        with pytest.raises(requests.RequestException):
+            Client((ANYBODY,)).post(url, b"{}")
+
+        assert looked_up == []
+
+    def test_private_addresses_are_refused_all_the_same(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", listening.getsockname())]
+            monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+
+            with pytest.raises(requests.ConnectionError, match="a private address"):
+                Client((ANYBODY,)).post("https://hooks.example/", b"secret")
 
 
 class TestExtra:

@@ -234,3 +234,24 @@ def test_a_sqlite_that_the_job_engine_cannot_use_is_told_at_the_start(
         with pytest.raises(SettingsError, match=r"^DATABASE_URL: .*SQLite"):
             given(tmp_path)
     assert not given(tmp_path, DATABASE_URL="postgresql://h/d").is_sqlite
+
+
+class TestMail:
+    def test_none_is_needed(self, tmp_path: Path) -> None:
+        assert given(tmp_path).SMTP_URL == ""
+
+    def test_it_may_stand_in_a_file_like_every_secret(self, tmp_path: Path) -> None:
+        (tmp_path / "smtp").write_text("smtps://user:pass@mail.example:465\n")
+
+        found = given(tmp_path, SMTP_URL_FILE=str(tmp_path / "smtp"), MAIL_FROM="Leadtrail <trail@mail.example>")
+
+        assert found.SMTP_URL == "smtps://user:pass@mail.example:465"
+
+    @pytest.mark.parametrize("url", ["mail.example", "http://mail.example", "smtp://", "smtp://mail.example:port"])
+    def test_what_is_no_mail_server_is_told(self, tmp_path: Path, url: str) -> None:
+        with pytest.raises(SettingsError, match=r"^SMTP_URL: "):
+            given(tmp_path, SMTP_URL=url, MAIL_FROM="trail@mail.example")
+
+    def test_a_sender_is_needed_with_it(self, tmp_path: Path) -> None:
+        with pytest.raises(SettingsError, match=r"^MAIL_FROM: "):
+            given(tmp_path, SMTP_URL="smtp://mail.example")

@@ -61,7 +61,14 @@ def test_marks_that_no_campaign_knows_lead_to_a_filled_form(session, owner, jivo
     make_campaign(session, account, rules=[{"utm_source": "yandex", "utm_medium": "cpc"}])
     make_source(session, account, "mail", "Почта", rules=[{"utm_medium": "email"}])
     known, pair = {"source": "yandex", "medium": "cpc"}, {"source": "VK", "medium": "social"}
-    tell(session, jivo, *[{"utm": utm} for utm in (known, pair, {**pair, "source": "vk"}, {"medium": "email"}, {})])
+    tell(
+        session,
+        jivo,
+        *[
+            {"utm": utm}
+            for utm in (known, pair, {**pair, "source": "vk"}, {"medium": "email"}, {}, {"source": "(direct)"})
+        ],
+    )
     url = "https://shop.example/?utm_source=vk&utm_medium=social"
     for number in range(3):
         make_visit(session, account, f"v{number}", landing_url=url)

@@ -98,7 +98,7 @@ def test_without_chats_or_changes_it_says_so(owner, jivo, session):
     assert "сравнивать не на чем" in said(look(owner, settings(owner)).select_one("#forecast"))
     chat(session, jivo, started_at=utc_now())
     session.rollback()
-    assert "осталось бы там же" in said(look(owner, settings(owner)).select_one("#forecast"))
+    assert "остались бы там же" in said(look(owner, settings(owner)).select_one("#forecast"))
 
 
 def entry(owner, path, value, **more):

@@ -197,8 +197,8 @@ def unattributed(session: Session, account: Account, look: Look) -> Iterable[Fin
 
 def _unattributed_says(facts: Mapping[str, Any]) -> str:
     return _(
-        "Без атрибуции %(percent)s %% обращений за сутки: %(count)s из %(total)s.",
-        percent=facts["percent"],
+        "Без атрибуции %(percent)s обращений за сутки: %(count)s из %(total)s.",
+        percent=f"{facts['percent']}\N{NO-BREAK SPACE}%",
         count=facts["count"],
         total=facts["total"],
     )

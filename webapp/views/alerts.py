@@ -54,7 +54,7 @@ class AlertsForm(PageForm):
     """Which alerts, and where to. The checks' switches are made from their list."""
 
     unattributed_limit = IntegerField(
-        _l("Предел обращений без атрибуции, %"),
+        _l("Предел обращений без атрибуции, в процентах"),
         validators=[NumberRange(min=1, max=100, message=_l("Целое число от 1 до 100."))],
     )
     emails = StringField(_l("Почта"), filters=[stripped], validators=[at_most(1000)])

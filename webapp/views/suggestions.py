@@ -27,6 +27,10 @@ MOST_LOOKED_AT = 5000
 MOST_PAIRS = 50
 
 
+#: What counters write for people who came by themselves; there is nothing to set up for them.
+BY_THEMSELVES = ("(direct)", "direct")
+
+
 @dataclass
 class Pair:
     """A source and a medium that came in marks which no campaign's rule covers. ``also``: sources whose rules do."""
@@ -113,7 +117,7 @@ def _pairs() -> tuple[list[Pair], int]:
 
     def note(facts: Mapping[str, str]) -> Pair | None:
         source, medium = (facts.get(f"utm_{key}", "").strip() for key in ("source", "medium"))
-        if not (source or medium) or catalogue.campaign(facts):
+        if not (source or medium) or source.casefold() in BY_THEMSELVES or catalogue.campaign(facts):
             return None
         pair = pairs[source.casefold(), medium.casefold()]
         pair.source, pair.medium = pair.source or source, pair.medium or medium
