@@ -14,11 +14,13 @@ from sqlalchemy.orm import Session
 
 from tests.factories import (
     make_account,
+    make_alert,
     make_campaign,
     make_employee,
     make_integration,
     make_site,
     make_source,
+    make_task,
     map_channel,
 )
 from tests.views.acting import chat, make_person, send
@@ -28,6 +30,8 @@ from webapp.models import (
     Integration,
     Invitation,
     Role,
+    TaskKind,
+    TaskState,
     User,
     WebhookEvent,
     utc_now,
@@ -109,6 +113,18 @@ def furnish(app: Flask, session: Session) -> Furnished:
     garbage = session.scalar(select(WebhookEvent.id).where(WebhookEvent.event_name.is_(None)))
     event = session.scalar(select(WebhookEvent.id).where(WebhookEvent.reference == "1"))
     assert None not in (first, garbage, event)
+    task = make_task(
+        session,
+        account,
+        TaskKind.IMPORT,
+        state=TaskState.DONE,
+        total=9,
+        seen=9,
+        counts={"new": 8, "refused": 1},
+        problems=[{"file": f"{LONG_WORD}.log", "line": 4, "problem": "no body"}],
+        finished_at=utc_now(),
+    )
+    make_alert(session, account, integration=LONG_WORD)
     inside = [
         "/integrations",
         "/integrations/new",
@@ -127,8 +143,15 @@ def furnish(app: Flask, session: Session) -> Furnished:
         "/directory/campaigns/new",
         f"/directory/sources/{archived.id}",
         f"/directory/employees/{employee.id}",
+        "/suggestions",
+        "/reattribution",
+        "/import",
+        "/alerts",
+        "/tasks",
+        f"/tasks/{task.id}",
         "/people",
         "/settings",
+        "/settings/erasure",
         "/settings/audit",
     ]
     session.rollback()

@@ -95,7 +95,7 @@ def _erase_own(session: Session, account: Account, person: Person, task: Task) -
     visits = visits_of(session, account, numbers, [] if numbers else known)
     for part in chunks(numbers):
         link = event_communication.c
-        events = session.scalars(select(link.event_id.distinct()).where(link.communication_id.in_(part))).all()
+        events = session.scalars(select(link.event_id).distinct().where(link.communication_id.in_(part))).all()
         for some in chunks(list(events)):
             _delete(session, task, "events", WebhookEvent, WebhookEvent.id.in_(some))
         _delete(session, task, "communications", Communication, Communication.id.in_(part))
