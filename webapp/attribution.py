@@ -145,6 +145,12 @@ def read_policy(session: Session, account: Account, integration: Integration, ca
     )
 
 
+def known_catalogue(session: Session, account: Account) -> Catalogue:
+    """The rules of the account's campaigns and sources, read again only when its directory has changed. Not for a
+    transaction that changes them and may be taken back."""
+    return _directory(session, account).catalogue
+
+
 def find_client(connection: Connection, integration_id: int, number: str) -> Client | None:
     """The person of this number, if anything is known of them beyond their conversations."""
     row = connection.execute(_CLIENT, {"integration_id": integration_id, "client": number}).first()

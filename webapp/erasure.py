@@ -203,7 +203,7 @@ def preview(session: Session, account: Account, person: Person, most_examples: i
     examples = session.scalars(
         select(Communication)
         .where(Communication.id.in_(numbers[-most_examples:]), Communication.account_id == account.id)
-        .order_by(Communication.started_at.desc())
+        .order_by(Communication.started_at.desc(), Communication.id.desc())
     )
     return Preview(
         len(numbers),

@@ -154,10 +154,11 @@ class Ruling:
         return VisitFacts(visit.id, visit.session_id, visit.started_at, campaign, source, site, dict(visit.marks or {}))
 
 
-def ruling(session: Session, account: Account) -> Ruling:
-    """What the rows say in this transaction, saved or not."""
+def ruling(session: Session, account: Account, catalogue: Catalogue | None = None) -> Ruling:
+    """What the rows say in this transaction, saved or not. ``catalogue``: the directory's rules, where they are at hand
+    and not what is being changed."""
     cabinet = cabinet_of(account)
-    catalogue = cabinet.catalogue(session, account)
+    catalogue = catalogue or cabinet.catalogue(session, account)
     integrations = session.scalars(select(Integration).where(Integration.account_id == account.id)).all()
     sites = session.execute(
         select(Campaign.id, Campaign.site_id).where(Campaign.account_id == account.id, Campaign.site_id.is_not(None))

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session
 
-from webapp.attribution import write_decision
+from webapp.attribution import known_catalogue, write_decision
 from webapp.cabinets import cabinet_of
 from webapp.extensions import db
 from webapp.lookback import Case, Decided, Ruling, cases, chosen, ruling
-from webapp.models import Account, Communication, Redecision, Task, Visit
+from webapp.models import Account, Communication, Integration, Redecision, Task, Visit
 from webapp.tasks import carry_out
 
 #: Communications of one transaction: few enough that a webhook waits for less than a second.
@@ -25,10 +26,27 @@ MEANT = ("campaign_id", "source_id")
 
 def handle(row_id: int) -> None:
     """Carry out this task."""
-    carry_out(db.session(), row_id, step)
+    carry_out(db.session(), row_id, partial(step, Rules()))
 
 
-def step(session: Session, task: Task) -> bool:
+class Rules:
+    """The rules of an account, read once a job and again when they change: reading thousands takes its time."""
+
+    def __init__(self) -> None:
+        self._known: tuple[Any, Ruling] | None = None
+
+    def of(self, session: Session, account: Account) -> Ruling:
+        """What they say now."""
+        integrations = session.execute(
+            select(Integration.id, Integration.revision).where(Integration.account_id == account.id)
+        )
+        revision = (account.revision, sorted(tuple(row) for row in integrations))
+        if self._known is None or self._known[0] != revision:
+            self._known = revision, ruling(session, account, known_catalogue(session, account))
+        return self._known[1]
+
+
+def step(kept: Rules, session: Session, task: Task) -> bool:
     """The next batch, the oldest communications first."""
     account = session.get(Account, task.account_id)
     query = _asked_for(account, task)
@@ -42,7 +60,7 @@ def step(session: Session, task: Task) -> bool:
     ).all()
     if not rows:
         return False
-    cabinet, rules, changed = cabinet_of(account), ruling(session, account), []
+    cabinet, rules, changed = cabinet_of(account), kept.of(session, account), []
     for case in cases(session, account, rows):
         for visit in case.visits:
             _move(session, task, visit, rules)

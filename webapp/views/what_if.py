@@ -10,6 +10,7 @@ from flask import g
 from flask_babel import gettext as _
 from sqlalchemy import select
 
+from webapp.attribution import known_catalogue
 from webapp.database import begin_as_reader
 from webapp.extensions import db
 from webapp.lookback import FORECAST_DAYS, Decided, Forecast, Ruling, forecast, ruling
@@ -32,6 +33,8 @@ def of_change(account: Account, change: Callable[[], Any], integration_id: int |
     A change that gives the campaign or source it wrote has it named as it would be called then.
     """
     session = db.session()
+    # The settings of an integration leave the directory as it is.
+    catalogue = known_catalogue(session, account) if integration_id else None
     written = change()
     session.flush()
     names = {
@@ -39,7 +42,7 @@ def of_change(account: Account, change: Callable[[], Any], integration_id: int |
         for kind, table in (("campaign", Campaign), ("source", Source))
         if isinstance(written, table)
     }
-    new = ruling(session, account)
+    new = ruling(session, account, catalogue)
     session.rollback()
     return foreseen(account, new, utc_now() - timedelta(days=FORECAST_DAYS), names=names, integration_id=integration_id)
 
@@ -59,7 +62,7 @@ def foreseen(
     """
     begin_as_reader(True)
     session = db.session()
-    saved = ruling(session, account)
+    saved = ruling(session, account, known_catalogue(session, account))
     found = forecast(session, account, new or saved, saved, since=since, until=until, integration_id=integration_id)
     known = _names(found, names or {})
     return {
