@@ -21,6 +21,9 @@ MOST_TIES_OF_A_VISIT = 5
 
 LONGEST_USER_AGENT = 400
 
+#: What is searched besides ids and marks, the short first: the rest is cut. Hosts and addresses are in letters here.
+SEARCHED_FACTS = ("referrer_host", "landing_host", "landing_url", "referrer")
+
 _visits = Visit.__table__
 _ties = VisitTie.__table__
 
@@ -60,8 +63,8 @@ def record_hit(session: Session, account: Account, site: Site, hit: Hit, browser
 
     A visit's beginning, marks, campaign and source are what its first hit said and never change by a later one.
     """
-    marks = arrival_marks(hit.landing_url)
-    campaign_id, source_id = attribute_arrival(session, account, arrival_facts(hit.landing_url, hit.referrer))
+    marks, facts = arrival_marks(hit.landing_url), arrival_facts(hit.landing_url, hit.referrer)
+    campaign_id, source_id = attribute_arrival(session, account, facts)
     connection = session.connection()
     return connection.execute(
         _UPSERT[dialect_of(connection)],
@@ -81,9 +84,7 @@ def record_hit(session: Session, account: Account, site: Site, hit: Hit, browser
             "user_agent": browser.user_agent[:LONGEST_USER_AGENT] if browser.user_agent else None,
             "ip": browser.ip if account.keeps_full_ip else network_of(browser.ip),
             "marks": {name.removeprefix("utm_"): value for name, value in marks.items()},
-            "search_text": fold(hit.session_id, hit.visitor_id, hit.landing_url, hit.referrer, *marks.values())[
-                :LONGEST_VISIT_SEARCH_TEXT
-            ],
+            "search_text": _searchable(hit, [*marks.values(), *(facts.get(name) for name in SEARCHED_FACTS)]),
             "campaign_id": campaign_id,
             "source_id": source_id,
         },
@@ -121,6 +122,10 @@ def tie(session: Session, integration: Integration, client: str, session_id: str
     session.flush()
     attribute_again(session, integration, client)
     return True
+
+
+def _searchable(hit: Hit, texts: list[str | None]) -> str:
+    return fold(hit.session_id, hit.visitor_id, *texts)[:LONGEST_VISIT_SEARCH_TEXT]
 
 
 def network_of(ip: str | None) -> str | None:

@@ -100,6 +100,20 @@ AUDIT_ACTIONS = {
 }
 
 
+#: What the audit log calls the account's settings; other names are shown as they are.
+AUDIT_FIELDS = {
+    "timezone": _l("Часовой пояс"),
+    "region": _l("Страна телефонов без кода"),
+    "contact_window_days": _l("Искать прошлую сессию по телефону и почте, дней"),
+    "event_retention_days": _l("Хранить полученные вебхуки, дней"),
+    "communication_retention_days": _l("Хранить обращения, дней"),
+    "visit_retention_days": _l("Хранить сессии, дней"),
+    "visits_need_consent": _l("Считать визиты только с согласия посетителя"),
+    "respects_do_not_track": _l("Не считать тех, кто просит не отслеживать"),
+    "keeps_full_ip": _l("Хранить IP-адреса целиком"),
+}
+
+
 def detail_name(name: str) -> str:
     """A fact of a conversation as the screen calls it."""
     return str(DETAIL_NAMES.get(name, name))
@@ -108,6 +122,11 @@ def detail_name(name: str) -> str:
 def audit_action(action: str) -> str:
     """A change of settings in words."""
     return str(AUDIT_ACTIONS.get(action, action))
+
+
+def audit_field(name: str) -> str:
+    """A setting in words, where it has some."""
+    return str(AUDIT_FIELDS.get(name, name))
 
 
 def audit_change(change: Any) -> str:

@@ -41,6 +41,13 @@ MOST_RECORDED = 200
 ACCOUNT_FIELDS = (
     "name", "timezone", "region", "contact_window_days", "event_retention_days", "communication_retention_days",
 )  # fmt: skip
+#: The account's columns behind the names of its part ``visits``.
+VISITS_COLUMNS = {
+    "need_consent": "visits_need_consent",
+    "respect_do_not_track": "respects_do_not_track",
+    "keep_full_ip": "keeps_full_ip",
+    "retention_days": "visit_retention_days",
+}
 FIELDS = {
     "sites": ("domain", "name"),
     "campaigns": ("name", "priority"),
@@ -133,6 +140,8 @@ class _Applier:
             self._changes.add("account", entry.name)
         for name, value in entry.given(*ACCOUNT_FIELDS).items():
             self._changes.set(account, name, value, name)
+        for name, value in (entry.visits.given(*VISITS_COLUMNS) if entry.visits else {}).items():
+            self._changes.set(account, VISITS_COLUMNS[name], value, f"visits.{name}")
         return account
 
     def _entry(self, account: Account, name: str, entry: Any, rules: list[Any] | None) -> None:

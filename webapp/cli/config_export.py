@@ -11,7 +11,7 @@ from webapp.cabinets.embedded.rules import rules_to_config
 from webapp.models import KINDS, Account, Integration, Target, TargetKind
 from webapp.vendors import registry
 
-from .config_apply import ACCOUNT_FIELDS
+from .config_apply import ACCOUNT_FIELDS, VISITS_COLUMNS
 
 
 def export(session: Session, *, account_id: int | None = None, secrets: bool = False) -> dict[str, Any]:
@@ -40,6 +40,7 @@ def _account(session: Session, account: Account, secrets: bool) -> dict[str, Any
     return {
         "slug": account.slug,
         **settings,
+        "visits": {name: getattr(account, column) for name, column in VISITS_COLUMNS.items()},
         "cabinet": {"kind": str(account.cabinet_kind)},
         "sites": [{"key": row.key, "domain": row.domain, "name": row.name} for row in lists["sites"]],
         "campaigns": [

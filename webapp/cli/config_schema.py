@@ -131,6 +131,15 @@ class CabinetEntry(Part):
     access_token: str | None = None
 
 
+class VisitsEntry(Part):
+    """The manners of the account's visit counter."""
+
+    need_consent: bool = False
+    respect_do_not_track: bool = True
+    keep_full_ip: bool = False
+    retention_days: _days(3650) = None
+
+
 class AccountEntry(Part):
     """An account's own settings. Its lists are read apart."""
 
@@ -141,6 +150,7 @@ class AccountEntry(Part):
     contact_window_days: _days(180) = None
     event_retention_days: _days(3650) = None
     communication_retention_days: _days(3650) = None
+    visits: VisitsEntry | None = None
     cabinet: CabinetEntry | None = None
 
 

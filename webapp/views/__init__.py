@@ -28,6 +28,7 @@ def init_app(app: Flask) -> None:
         options,
         people,
         shell,
+        visits,
     )
 
     numbers.init_app(app)
@@ -38,6 +39,7 @@ def init_app(app: Flask) -> None:
         auth,
         integrations,
         communications,
+        visits,
         events,
         directory,
         options,

@@ -11,7 +11,16 @@ from sqlalchemy import func, select
 
 from webapp.extensions import db
 from webapp.models import Account, EventState, Integration, Membership, Role, WebhookEvent
-from webapp.wording import audit_action, audit_change, channel_name, detail_name, phone_number, rule_name, type_name
+from webapp.wording import (
+    audit_action,
+    audit_change,
+    audit_field,
+    channel_name,
+    detail_name,
+    phone_number,
+    rule_name,
+    type_name,
+)
 
 from . import locale
 from .addresses import public_url
@@ -32,6 +41,7 @@ def init_app(app: Flask) -> None:
     app.add_template_filter(phone_number)
     app.add_template_filter(detail_name)
     app.add_template_filter(audit_action)
+    app.add_template_filter(audit_field)
     app.add_template_filter(audit_change)
 
     @app.context_processor
