@@ -134,4 +134,5 @@ def network_of(ip: str | None) -> str | None:
         address = ipaddress.ip_address(ip or "")
     except ValueError:
         return None
+    address = getattr(address, "ipv4_mapped", None) or address
     return str(ipaddress.ip_network((address, 24 if address.version == 4 else 48), strict=False).network_address)

@@ -136,6 +136,7 @@ def test_objects_of_another_account_are_not_found_under_ones_own_address(app, se
         "integrations.settings",
         "people.change_role",
         "people.revoke",
+        "visits.show",
     }
     assert everything(session) == before
 
@@ -146,6 +147,8 @@ def test_ones_own_pages_show_nothing_of_another_account(app, session, world, oth
     hostile = [
         f"/a/{world.slug}/communications?q=zz",
         f"/a/{world.slug}/communications?integration={integration_number(session, other)}",
+        f"/a/{world.slug}/visits?q=zz",
+        f"/a/{world.slug}/visits?site={other.entries['sites']}&campaign={other.entries['campaigns']}",
         f"/a/{world.slug}/events?integration={integration_number(session, other)}",
         f"/a/{world.slug}/settings/audit?before=999999",
         *(f"/a/{world.slug}/directory/{kind}?after={number}" for kind, number in other.entries.items()),

@@ -106,7 +106,11 @@ def test_a_viewer_sees_the_lists_and_can_type_nothing(session, editor, viewer, k
     assert page.find("a", href=f"{DIRECTORY}/{kind}/new") is None
     page = viewer.get(f"{DIRECTORY}/{kind}/{entry(session, kind).id}")
     shown = [control for control in page.main.select("input, select, button") if control.get("type") != "hidden"]
-    typable = [control["id"] for control in shown if control.name != "button" and not control.has_attr("disabled")]
+    typable = [
+        control["id"]
+        for control in shown
+        if control.name != "button" and not (control.has_attr("disabled") or control.has_attr("readonly"))
+    ]
     assert typable == []
     assert page.main.find("button", attrs={"type": "submit"}) is None
 

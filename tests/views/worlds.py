@@ -18,6 +18,7 @@ from tests.factories import (
     make_integration,
     make_site,
     make_source,
+    make_visit,
     map_channel,
 )
 from tests.views.acting import chat, make_person, send
@@ -33,6 +34,7 @@ class World:
     mark: str
     key: str
     secret: str
+    public_id: str
     entries: dict[str, int]
     numbers: dict[str, int]
 
@@ -41,7 +43,8 @@ class World:
         number = self.numbers.get(endpoint) or (self.entries[kind] if endpoint.startswith("directory.") else None)
         return {
             "slug": self.slug,
-            "key": self.key,
+            "key": f"site-{self.mark}" if endpoint.startswith("counter.") else self.key,
+            "public_id": self.public_id,
             "kind": kind,
             "number": number,
             "token": f"no-such-token-{self.mark}",
@@ -63,10 +66,12 @@ def make_world(app: Flask, session: Session, slug: str) -> World:
     map_channel(session, integration, "telegram", campaign=campaign)
     integration.employee_id = employee.id
     integration.point_to("source", None, source.id, site.id)
+    visit = make_visit(session, account, f"session-{mark}", landing_url=f"https://{mark}.example/", site_id=site.id)
     invitation, _token = Invitation.make(session.get(Account, account.id), f"{mark}@invited.example", Role.EDITOR)
     session.add(invitation)
     session.commit()
     path, key, secret = integration.hook_path("telegram"), integration.key, integration.webhook_secret
+    public_id, visit_number = integration.public_id, visit.id
     session.rollback()
     send(app, path, chat(f"chat-{mark}", f"Текст {mark}", name=f"Посетитель {mark}", widget_id=f"widget-{mark}"))
     world = World(
@@ -74,6 +79,7 @@ def make_world(app: Flask, session: Session, slug: str) -> World:
         mark=mark,
         key=key,
         secret=secret,
+        public_id=public_id,
         entries={
             kind: session.scalar(select(table.id).where(table.key.contains(mark))) for kind, table in KINDS.items()
         },
@@ -81,6 +87,7 @@ def make_world(app: Flask, session: Session, slug: str) -> World:
             "communications.show": session.scalar(
                 select(Communication.id).where(Communication.vendor_id == f"chat-{mark}")
             ),
+            "visits.show": visit_number,
             "events.show": session.scalar(select(WebhookEvent.id).where(WebhookEvent.reference.contains(mark))),
             "people.change_role": member.memberships[0].id,
             "people.revoke": invitation.id,
@@ -125,7 +132,7 @@ def addresses(app: Flask, world: World, own: World | None = None) -> Iterator[Ad
         for kind in KINDS if "kind" in variables else ["sites"]:
             values = world.values(rule.endpoint, kind) | (rule.defaults or {})
             if own is not None:
-                if not variables & {"key", "number"}:
+                if "slug" not in variables or not variables & {"key", "number"}:
                     continue
                 values["slug"] = own.slug
             missing = [name for name in variables if values.get(name) is None]

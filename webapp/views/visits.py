@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from flask import Blueprint, abort, g, render_template, request, url_for
-from sqlalchemy import ColumnElement, exists, func, or_, select
+from sqlalchemy import ColumnElement, exists, func, select, union_all
 from sqlalchemy.orm import joinedload, load_only
 
 from webapp.cabinets import cabinet_of
@@ -195,7 +195,11 @@ def show(number: int) -> str:
 def _search(query: str) -> ColumnElement[bool]:
     """A whole id is looked up by its index, anything else in the text. An address may be written either way."""
     if _ID.fullmatch(query):
-        return or_(Visit.session_id == query, Visit.visitor_id == query)
+        mine = [
+            select(Visit.id).where(Visit.account_id == g.account.id, column == query)
+            for column in (Visit.session_id, Visit.visitor_id)
+        ]
+        return Visit.id.in_(union_all(*mine))
     return Visit.search_text.like(like(fold(unquote(query, errors="ignore")).replace("\0", "")), escape="\\")
 
 
