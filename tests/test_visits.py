@@ -19,6 +19,7 @@ from webapp.visits import LONGEST_USER_AGENT, MOST_TIES_OF_A_VISIT, Browser, net
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+COLUMNS = [column.name for column in Visit.__table__.columns]
 CHROME = Browser("203.0.113.77", "Mozilla/5.0 Chrome/126")
 LANDING = "https://shop.example/?utm_source=Yandex&utm_medium=cpc&yclid=99"
 
@@ -59,7 +60,7 @@ class TestHits:
         """A visit's beginning, marks, campaign and source are what its first hit said."""
         make_campaign(session, account, rules=[{"utm_source": "yandex"}])
         record_hit(session, account, site, hit(referrer="https://ya.ru/"), CHROME, NOW)
-        before = {name: getattr(seen(session, account), name) for name in Visit.__table__.columns.keys()}
+        before = {name: getattr(seen(session, account), name) for name in COLUMNS}
         other = make_site(session, account, "other", "other.example")
         make_campaign(session, account, "second", rules=[{"utm_source": "google"}])
         told = hit(
