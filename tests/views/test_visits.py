@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 from bs4 import Tag
 
-from tests.factories import make_account, make_campaign, make_integration, make_site, make_source, make_visit
+from tests.factories import make_account, make_campaign, make_integration, make_site, make_source
 from tests.views.acting import make_communication, rows, said, walk
 from webapp.cabinets.embedded import EmbeddedCabinet
 from webapp.hits import Hit
