@@ -96,7 +96,7 @@ def _keys_of(condition: Condition) -> Iterator[_Key]:
         yield condition.mark, _DOMAIN, value
     else:
         yield condition.mark, _ANY, ""
-        for part in value.split("*") if operator is Operator.MATCHES else (value,):
+        for part in value.split("*") if operator is Operator.MATCHES else (value,) if operator.takes_value else ():
             yield from ((condition.mark, _PIECE, piece) for piece in _pieces(part))
 
 
