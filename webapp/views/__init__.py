@@ -26,11 +26,25 @@ def init_app(app: Flask) -> None:
         numbers,
         options,
         people,
+        rules_check,
         shell,
     )
 
     numbers.init_app(app)
-    for module in (hooks, health, auth, integrations, communications, events, directory, options, account, people):
+    rooms = (
+        hooks,
+        health,
+        auth,
+        integrations,
+        communications,
+        events,
+        directory,
+        rules_check,
+        options,
+        account,
+        people,
+    )
+    for module in rooms:
         app.register_blueprint(module.blueprint)
     app.before_request(access.refuse_undeclared)
     headers.init_app(app)
