@@ -25,7 +25,7 @@ def count(session, account: Account) -> int:
 def test_the_list_of_sources_offers_them_until_they_are_there(session, editor, account):
     page = editor.get(SOURCES)
     assert BUTTON in said(page)
-    assert f"ещё {len(builtin_sources())}" in said(page)
+    assert f"({len(builtin_sources())})" in said(page)
     page = editor.follow(ADD, {})
     assert flash(page) == f"Добавлено источников: {len(builtin_sources())}."
     assert BUTTON not in said(page)

@@ -88,7 +88,7 @@ def test_the_winner_the_runners_up_and_what_they_lack_are_shown(viewer, campaign
         ],
         "Источник": [],
     }
-    assert "Ещё 1 с правилами" in said(page)
+    assert "Остальные с правилами (1)" in said(page)
     assert "Правил нет ни у одного источника." in said(page)
 
 

@@ -7,7 +7,6 @@ from typing import Any
 from flask import Blueprint, abort, flash, g, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from flask_babel import ngettext
 from flask_login import current_user
 from slugify import slugify
 from sqlalchemy import func, select
@@ -197,7 +196,7 @@ def add_builtin() -> Any:
             changes={"added": [None, added]},
         )
     db.session.commit()
-    flash(ngettext("Добавлен %(num)s источник.", "Добавлено источников: %(num)s.", added), "ok")
+    flash(_("Добавлено источников: %(number)s.", number=added), "ok")
     return done(url_for("directory.entries", slug=g.account.slug, kind="sources"))
 
 
