@@ -139,7 +139,7 @@ def test_a_comparison_that_takes_no_value_needs_and_keeps_none(session, editor):
         [{"mark": "gclid", "op": "present", "value": ""}],
         [{"mark": "click_id", "op": "absent", "value": ""}],
     ]
-    assert rows(page)[0][2] == "gclid есть любая метка клика отсутствует"
+    assert rows(page)[0][2] == "gclid присутствует любая метка клика отсутствует"
 
 
 def test_rules_about_where_people_came_from_are_listed_in_words(editor):

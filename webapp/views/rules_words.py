@@ -39,7 +39,7 @@ OPERATOR_NAMES = {
     Operator.NOT_MATCHES: _l("не похоже на"),
     Operator.DOMAIN: _l("в домене"),
     Operator.NOT_DOMAIN: _l("не в домене"),
-    Operator.PRESENT: _l("есть"),
+    Operator.PRESENT: _l("присутствует"),
     Operator.ABSENT: _l("отсутствует"),
 }
 
