@@ -106,7 +106,7 @@ def policy(session: Session, account: Account, integration: Integration) -> Poli
         known = (
             revision,
             Policy(
-                catalogue=_directory(session, account).catalogue,
+                catalogue=catalogue(session, account),
                 mapping={mapping.channel: _target(session, mapping) for mapping in mappings},
                 default=_target(session, integration),
                 fill_without_campaign=integration.fill_without_campaign,
@@ -115,6 +115,11 @@ def policy(session: Session, account: Account, integration: Integration) -> Poli
         )
         _keep(kept, integration.id, known)
     return known[1]
+
+
+def catalogue(session: Session, account: Account) -> Catalogue:
+    """The rules of the account's campaigns and sources, ready; read again only when its directory has changed."""
+    return _directory(session, account).catalogue
 
 
 def find_client(connection: Connection, integration_id: int, number: str) -> Client | None:

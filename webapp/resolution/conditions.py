@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 from webapp.arrival import HOST_MARKS, fold_fact
 
@@ -32,17 +33,17 @@ class Operator(StrEnum):
     PRESENT = "present"
     ABSENT = "absent"
 
-    @property
+    @cached_property
     def takes_value(self) -> bool:
         """False for those that only ask whether there is anything."""
         return self not in (Operator.PRESENT, Operator.ABSENT)
 
-    @property
+    @cached_property
     def negative(self) -> bool:
         """True for those that hold where the mark is missing."""
         return self is Operator.ABSENT or self.value.startswith("not_")
 
-    @property
+    @cached_property
     def positive(self) -> Operator:
         """What this one denies; itself, if it denies nothing."""
         return Operator.PRESENT if self is Operator.ABSENT else Operator(self.value.removeprefix("not_"))
@@ -72,7 +73,7 @@ class Condition:
         """The condition with its value made ready to be compared with facts."""
         part_of_host = self.mark in HOST_MARKS and self.operator.positive not in (Operator.EQUALS, Operator.DOMAIN)
         value = self.value.casefold().strip() if part_of_host else fold_fact(self.mark, self.value)
-        return replace(self, value=value)
+        return Condition(self.mark, self.operator, value)
 
 
 def domains_of(host: str) -> Iterator[str]:

@@ -11,7 +11,7 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
 
 from webapp.arrival import LONGEST_ADDRESS, MARKS, arrival_facts, host_of
-from webapp.cabinets import cabinet_of
+from webapp.attribution import catalogue
 from webapp.extensions import db
 from webapp.models import KINDS, Role
 from webapp.resolution import Entry, Explanation, Verdict, explain
@@ -57,11 +57,11 @@ def index() -> Any:
     context: dict[str, Any] = {"url": url, "referrer": referrer, "asked": bool(url or referrer)}
     if context["asked"]:
         facts = arrival_facts(url, referrer)
-        catalogue = cabinet_of(g.account).catalogue(db.session, g.account)
+        rules = catalogue(db.session, g.account)
         context |= {
             "facts": [(name, facts[name]) for name in MARKS if name in facts],
             "internal": bool(host_of(referrer)) and "referrer" not in facts,
-            "answers": [_answer("campaigns", catalogue.campaigns, facts), _answer("sources", catalogue.sources, facts)],
+            "answers": [_answer("campaigns", rules.campaigns, facts), _answer("sources", rules.sources, facts)],
         }
     return page_or_block("directory/check.html", "check_answer", **context, longest=LONGEST_ADDRESS)
 
