@@ -31,21 +31,9 @@ def init_app(app: Flask) -> None:
     )
 
     numbers.init_app(app)
-    rooms = (
-        hooks,
-        health,
-        auth,
-        integrations,
-        communications,
-        events,
-        directory,
-        rules_check,
-        options,
-        account,
-        people,
-    )
-    for module in rooms:
+    for module in (hooks, health, auth, integrations, communications, events, directory, options, account, people):
         app.register_blueprint(module.blueprint)
+    app.register_blueprint(rules_check.blueprint)
     app.before_request(access.refuse_undeclared)
     headers.init_app(app)
     errors.init_app(app)
