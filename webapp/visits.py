@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from webapp.arrival import arrival_facts, arrival_marks
-from webapp.attribution import attribute_arrival
+from webapp.attribution import catalogue
 from webapp.hits import Hit
 from webapp.models import Account, Integration, Site, Visit, VisitTie, fold
 from webapp.models.visit import LONGEST_VISIT_SEARCH_TEXT
@@ -61,7 +61,8 @@ def record_hit(session: Session, account: Account, site: Site, hit: Hit, browser
     A visit's beginning, marks, campaign and source are what its first hit said and never change by a later one.
     """
     marks = arrival_marks(hit.landing_url)
-    campaign_id, source_id = attribute_arrival(session, account, arrival_facts(hit.landing_url, hit.referrer))
+    facts, rules = arrival_facts(hit.landing_url, hit.referrer), catalogue(session, account)
+    campaign, source = rules.campaign(facts), rules.source(facts)
     connection = session.connection()
     return connection.execute(
         _UPSERT[dialect_of(connection)],
@@ -84,8 +85,8 @@ def record_hit(session: Session, account: Account, site: Site, hit: Hit, browser
             "search_text": fold(hit.session_id, hit.visitor_id, hit.landing_url, hit.referrer, *marks.values())[
                 :LONGEST_VISIT_SEARCH_TEXT
             ],
-            "campaign_id": campaign_id,
-            "source_id": source_id,
+            "campaign_id": campaign.entry.id if campaign else None,
+            "source_id": source.entry.id if source else None,
         },
     ).scalar_one()
 

@@ -15,6 +15,7 @@ from webapp.wording import audit_action, audit_change, channel_name, detail_name
 
 from . import locale
 from .addresses import public_url
+from .rules_words import condition_sentence, condition_text, mark_name
 
 #: A count beside the menu is worth no more work than this.
 LARGEST_COUNT = 100
@@ -33,6 +34,9 @@ def init_app(app: Flask) -> None:
     app.add_template_filter(detail_name)
     app.add_template_filter(audit_action)
     app.add_template_filter(audit_change)
+    app.add_template_filter(condition_text)
+    app.add_template_filter(condition_sentence)
+    app.add_template_filter(mark_name)
 
     @app.context_processor
     def common() -> dict[str, Any]:
