@@ -150,17 +150,17 @@ def asked_for(monkeypatch: pytest.MonkeyPatch, entries: list[Entry], facts: dict
 
 
 @pytest.mark.parametrize(
-    ("operator", "wanted", "value"),
+    ("operator", "wanted", "value", "most"),
     [
-        (EQUALS, "s{}", "s7777"),
-        (CONTAINS, "q{:05}q", "brand-q07777q-msk"),
-        (Operator.STARTS_WITH, "{:05}-", "07777-brand"),
-        (Operator.MATCHES, "*-q{:05}q-*", "brand-q07777q-msk"),
-        (Operator.DOMAIN, "s{}.example", "www.s7777.example"),
+        (EQUALS, "s{}", "s7777", 2),
+        (CONTAINS, "q{:05}q", "brand-q07777q-msk", 400),
+        (Operator.STARTS_WITH, "{:05}-", "07777-brand", 400),
+        (Operator.MATCHES, "*-q{:05}q-*", "brand-q07777q-msk", 400),
+        (Operator.DOMAIN, "s{}.example", "www.s7777.example", 2),
     ],
 )
 def test_twenty_thousand_campaigns_are_not_asked_one_by_one(
-    monkeypatch: pytest.MonkeyPatch, operator: Operator, wanted: str, value: str
+    monkeypatch: pytest.MonkeyPatch, operator: Operator, wanted: str, value: str, most: int
 ) -> None:
     entries = [
         Entry(n, 100, ((Condition("mark", operator, wanted.format(n)), Condition("utm_medium", EQUALS, "cpc")),))
@@ -170,7 +170,7 @@ def test_twenty_thousand_campaigns_are_not_asked_one_by_one(
     winner, looked_at = asked_for(monkeypatch, entries, {"mark": value, "utm_medium": "cpc"})
 
     assert winner == 7777
-    assert looked_at <= 400
+    assert looked_at <= most
 
 
 def test_rules_about_marks_that_are_not_there_are_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
