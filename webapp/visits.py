@@ -6,7 +6,7 @@ import ipaddress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, case, func, select
 from sqlalchemy.orm import Session
 
 from webapp.arrival import arrival_facts, arrival_marks
@@ -35,7 +35,11 @@ def _upsert(dialect: str):
         set_={
             "last_seen_at": latest(_visits.c.last_seen_at, new.last_seen_at),
             "page_count": _visits.c.page_count + bindparam("pages"),
-            "last_url": func.coalesce(new.last_url, _visits.c.last_url),
+            # Two hits of a page that moves on quickly may overtake each other on their way into the database.
+            "last_url": case(
+                (new.last_seen_at >= _visits.c.last_seen_at, func.coalesce(new.last_url, _visits.c.last_url)),
+                else_=_visits.c.last_url,
+            ),
         },
     ).returning(_visits.c.id)
 
