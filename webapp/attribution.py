@@ -110,13 +110,6 @@ def attribute(
     return decision
 
 
-def attribute_arrival(session: Session, account: Account, facts: Mapping[str, str]) -> tuple[int | None, int | None]:
-    """The campaign and the source of a visit that began with these facts (webapp.arrival)."""
-    catalogue = _directory(session, account).catalogue
-    campaign, source = catalogue.campaign(facts), catalogue.source(facts)
-    return campaign.entry.id if campaign else None, source.entry.id if source else None
-
-
 def policy(session: Session, account: Account, integration: Integration) -> Policy:
     """The account's and the integration's say, as the rules take it; read again only when something has changed."""
     kept = _kept_of(session).policies
@@ -127,7 +120,7 @@ def policy(session: Session, account: Account, integration: Integration) -> Poli
         known = (
             revision,
             Policy(
-                catalogue=_directory(session, account).catalogue,
+                catalogue=catalogue(session, account),
                 mapping={mapping.channel: _target(session, mapping) for mapping in mappings},
                 default=_target(session, integration),
                 fill_without_campaign=integration.fill_without_campaign,
@@ -136,6 +129,11 @@ def policy(session: Session, account: Account, integration: Integration) -> Poli
         )
         _keep(kept, integration.id, known)
     return known[1]
+
+
+def catalogue(session: Session, account: Account) -> Catalogue:
+    """The rules of the account's campaigns and sources, ready; read again only when its directory has changed."""
+    return _directory(session, account).catalogue
 
 
 def find_client(connection: Connection, integration_id: int, number: str) -> Client | None:

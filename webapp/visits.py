@@ -6,11 +6,11 @@ import ipaddress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, case, func, select
 from sqlalchemy.orm import Session
 
 from webapp.arrival import arrival_facts, arrival_marks
-from webapp.attribution import attribute_arrival
+from webapp.attribution import catalogue
 from webapp.hits import Hit
 from webapp.models import Account, Integration, Site, Visit, VisitTie, fold
 from webapp.models.visit import LONGEST_VISIT_SEARCH_TEXT
@@ -38,7 +38,11 @@ def _upsert(dialect: str):
         set_={
             "last_seen_at": latest(_visits.c.last_seen_at, new.last_seen_at),
             "page_count": _visits.c.page_count + bindparam("pages"),
-            "last_url": func.coalesce(new.last_url, _visits.c.last_url),
+            # Two hits of a page that moves on quickly may overtake each other on their way into the database.
+            "last_url": case(
+                (new.last_seen_at >= _visits.c.last_seen_at, func.coalesce(new.last_url, _visits.c.last_url)),
+                else_=_visits.c.last_url,
+            ),
         },
     ).returning(_visits.c.id)
 
@@ -63,8 +67,9 @@ def record_hit(session: Session, account: Account, site: Site, hit: Hit, browser
 
     A visit's beginning, marks, campaign and source are what its first hit said and never change by a later one.
     """
-    marks, facts = arrival_marks(hit.landing_url), arrival_facts(hit.landing_url, hit.referrer)
-    campaign_id, source_id = attribute_arrival(session, account, facts)
+    marks = arrival_marks(hit.landing_url)
+    facts, rules = arrival_facts(hit.landing_url, hit.referrer), catalogue(session, account)
+    campaign, source = rules.campaign(facts), rules.source(facts)
     connection = session.connection()
     return connection.execute(
         _UPSERT[dialect_of(connection)],
@@ -85,8 +90,8 @@ def record_hit(session: Session, account: Account, site: Site, hit: Hit, browser
             "ip": browser.ip if account.keeps_full_ip else network_of(browser.ip),
             "marks": {name.removeprefix("utm_"): value for name, value in marks.items()},
             "search_text": _searchable(hit, [*marks.values(), *(facts.get(name) for name in SEARCHED_FACTS)]),
-            "campaign_id": campaign_id,
-            "source_id": source_id,
+            "campaign_id": campaign.entry.id if campaign else None,
+            "source_id": source.entry.id if source else None,
         },
     ).scalar_one()
 

@@ -86,6 +86,7 @@ AUDIT_ACTIONS = {
     "people.revoke": _l("Приглашение отозвано"),
     "directory.add": _l("Добавлено в справочник"),
     "directory.change": _l("Изменено в справочнике"),
+    "directory.builtin": _l("Добавлены встроенные источники"),
     "directory.archive": _l("Убрано в архив"),
     "directory.restore": _l("Возвращено из архива"),
     "integration.add": _l("Интеграция добавлена"),

@@ -125,6 +125,7 @@ def furnish(app: Flask, session: Session) -> Furnished:
         f"/directory/sites/{site.id}",
         f"/directory/campaigns/{campaign.id}",
         "/directory/campaigns/new",
+        f"/directory/check?url=https://shop.example/?utm_source=yandex%26utm_campaign={LONG_WORD}&referrer=https://vk.com",
         f"/directory/sources/{archived.id}",
         f"/directory/employees/{employee.id}",
         "/people",

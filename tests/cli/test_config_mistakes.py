@@ -8,6 +8,7 @@ import pytest
 
 from tests.cli.files import apply, as_yaml, document, everything
 from tests.factories import make_account, make_integration
+from webapp.arrival import MARKS
 
 LONG = "x" * 300
 
@@ -68,12 +69,13 @@ WRONG = [
     (put("campaigns", 0, "rules", value=[{}]), "campaigns[0].rules[0]: a rule needs at least one mark"),
     (
         put("campaigns", 0, "rules", value=[{"utm_source": {"like": "ya"}}]),
-        "campaigns[0].rules[0].utm_source: must be a text, {equals: text} or {contains: text}",
+        "campaigns[0].rules[0].utm_source: must be a text, or one of {equals: text}, {not_equals: text}, "
+        "{contains: text}, {not_contains: text}, {starts_with: text}, {not_starts_with: text}, {matches: text}, "
+        "{not_matches: text}, {domain: text}, {not_domain: text}, {present: true}, {absent: true}",
     ),
     (
-        put("sources", 0, "rules", value=[{"utm_source": "ya"}, {"gclid": "1"}]),
-        "sources[0].rules[1].gclid: unknown mark, known are utm_source, utm_medium, utm_campaign, "
-        "utm_content, utm_term",
+        put("sources", 0, "rules", value=[{"utm_source": "ya"}, {"clid": "1"}]),
+        f"sources[0].rules[1].clid: unknown mark, known are {', '.join(MARKS)}",
     ),
     (put("sources", 0, value={"key": "new"}), "sources[0].name: is needed for a new source"),
     (put("employees", 0, "email", value="nobody"), "employees[0].email: must be an e-mail address"),

@@ -2,8 +2,8 @@
 
 The first start prepares DATA_DIR (./data/demo) and sends the chats of the last 30 days through the real webhook; then a
 chat comes every 20 seconds. Ctrl-C ends everything. Environment: DATA_DIR, PORT (8000), DEMO_CHATS (300), DEMO_PAUSE
-(seconds, 20), DEMO_JIVO_PORT (9100), DEMO_DATABASE_URL (SQLite in DATA_DIR). DATABASE_URL is not looked at: invented
-chats must never get into a real cabinet.
+(seconds, 20), DEMO_JIVO_PORT (9100), DEMO_SITE_PORT (9200), DEMO_DATABASE_URL (SQLite in DATA_DIR). DATABASE_URL is not
+looked at: invented chats must never get into a real cabinet.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from webapp import logs
 from webapp.supervisor import Program, run
 
 from .demo_chats import DemoChat, chat, past_moments
+from .demo_site import advertised, open_site
 from .jivo import JivoDouble
 
 ROOT = Path(__file__).parents[2]
@@ -38,6 +39,10 @@ BANNER = """
 
     Почта   {email}
     Пароль  {password}
+
+  Пройдите весь путь сами
+    Сайт-пример       {advertised}
+        Откройте его как посетитель из рекламы, напишите в чат и найдите обращение: сессия найдена, кампания по правилу.
 
   Что посмотреть
     Обращения и цели  {url}/a/{account}/communications
@@ -121,28 +126,33 @@ def send_chats() -> None:
     state = State(Path(os.environ["DATA_DIR"]))
     port = int(os.environ.get("PORT") or 8000)
     pause = float(os.environ.get("DEMO_PAUSE") or 20)
+    shown = f"http://localhost:{port}"
     _wait_for(port)
     with _double() as double:
         feed = Feed(double, f"http://127.0.0.1:{port}")
-        words = {"email": EMAIL, "account": ACCOUNT, "integration": INTEGRATION, "password": state.kept["password"]}
-        told = BANNER.format(
-            url=f"http://localhost:{port}", double=double.url, pause=pause, data_dir=state.data_dir, **words
-        )
-        print(told, flush=True)
-        volume = state.kept["volume"]
-        moments = past_moments(volume, state.kept["started"])
-        if state.kept["sent"] < volume:
-            print(f"  Присылаем чаты за последние 30 дней ({volume})…", flush=True)
-        while state.kept["sent"] < volume:
-            number = state.kept["sent"] + 1
-            feed.send(chat(number, moments[number - 1]), seconds_between=0)
-            state.keep(sent=number)
-        print("  Прошлое на месте. Дальше — по одному.", flush=True)
-        while True:
-            number = state.kept["sent"] + 1
-            feed.send(chat(number, int(time.time())), seconds_between=min(CHAT_SECONDS, pause))
-            state.keep(sent=number)
-            time.sleep(pause)
+        with open_site(double, feed.address, _lines(shown)) as site:
+            words = {"email": EMAIL, "account": ACCOUNT, "integration": INTEGRATION, "password": state.kept["password"]}
+            told = {"url": shown, "advertised": advertised(site), "double": double.url, "data_dir": state.data_dir}
+            print(BANNER.format(pause=pause, **told, **words), flush=True)
+            _send(state, feed, pause)
+
+
+def _send(state: State, feed: Feed, pause: float) -> None:
+    """What is missing of the past, then one chat after the other."""
+    volume = state.kept["volume"]
+    moments = past_moments(volume, state.kept["started"])
+    if state.kept["sent"] < volume:
+        print(f"  Присылаем чаты за последние 30 дней ({volume})…", flush=True)
+    while state.kept["sent"] < volume:
+        number = state.kept["sent"] + 1
+        feed.send(chat(number, moments[number - 1]), seconds_between=0)
+        state.keep(sent=number)
+    print("  Прошлое на месте. Дальше — по одному.", flush=True)
+    while True:
+        number = state.kept["sent"] + 1
+        feed.send(chat(number, int(time.time())), seconds_between=min(CHAT_SECONDS, pause))
+        state.keep(sent=number)
+        time.sleep(pause)
 
 
 class Feed:
@@ -151,6 +161,11 @@ class Feed:
     def __init__(self, double: JivoDouble, server: str) -> None:
         self._double, self._server = double, server
         self._path = _hook_path()
+
+    @property
+    def address(self) -> str:
+        """The whole webhook address."""
+        return self._server + self._path
 
     def send(self, told: DemoChat, seconds_between: float) -> None:
         """Send the events of one chat; waits as long as the product does not take them."""
@@ -161,7 +176,7 @@ class Feed:
                 time.sleep(3)
 
     def _taken(self, order: dict[str, Any], channel: str | None) -> bool:
-        url = self._server + self._path + (f"/{channel}" if channel else "")
+        url = self.address + (f"/{channel}" if channel else "")
         status = self._double.send({**order, "url": url, "switches": {"timeout_s": 10}})["status"]
         if status == 404:
             self._path = _hook_path()
@@ -170,6 +185,13 @@ class Feed:
 
 def _hook_path() -> str:
     return _flask("hook-url", "--account", ACCOUNT, "--integration", INTEGRATION)
+
+
+def _lines(server: str) -> tuple[str, str]:
+    """What the example site has on its pages: the counter's line and the script's, with our address in them."""
+    os.environ.setdefault("PUBLIC_URL", server)
+    counter = _flask("script-tag", "--account", ACCOUNT, "--site", "example")
+    return counter, _flask("script-tag", "--account", ACCOUNT, "--integration", INTEGRATION)
 
 
 def _double() -> JivoDouble:

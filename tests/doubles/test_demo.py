@@ -67,6 +67,7 @@ def demo(data_dir: Path, database: str) -> Iterator[Demo]:
         "DATABASE_URL": "sqlite:////nonexistent/a-real-cabinet.db",
         "DEMO_DATABASE_URL": database,
         "DEMO_JIVO_PORT": "0",
+        "DEMO_SITE_PORT": "0",
         "DEMO_CHATS": str(CHATS),
         "DEMO_PAUSE": "0.3",
     }

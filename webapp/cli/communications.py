@@ -17,6 +17,7 @@ from webapp import wording
 from webapp.conversation import UTM_KEYS
 from webapp.database import reading_only
 from webapp.extensions import db
+from webapp.marks import known_utm
 from webapp.models import Account, Campaign, Communication, Employee, Integration, Site, Source, Visit
 
 from .exports import batches, iso, write_lines
@@ -77,6 +78,7 @@ def _query(number: int | None, since: datetime | None) -> Select[Any]:
             Campaign.key,
             Source.key,
             Visit.session_id,
+            Visit.marks,
         )
         .options(defer(Communication.search_text), defer(Communication.clues), defer(Communication.details))
         .select_from(Communication)
@@ -110,7 +112,7 @@ def _batch(session: Session, rows: list[Any]) -> list[dict[str, Any]]:
 
 
 def _line(row: Any, names: wording.Names) -> dict[str, Any]:
-    _id, found, account, integration, vendor, employee, site, campaign, source, visit = row
+    _id, found, account, integration, vendor, employee, site, campaign, source, visit, marks = row
     return {
         "id": str(found.id),
         "account": account.slug,
@@ -127,7 +129,7 @@ def _line(row: Any, names: wording.Names) -> dict[str, Any]:
         "campaign": campaign,
         "source": source,
         "visit": visit,
-        "utm": {key: (found.utm or {}).get(key) for key in UTM_KEYS},
+        "utm": dict.fromkeys(UTM_KEYS) | known_utm(found.utm, marks),
         "rule": found.rule,
         "trail": [
             {"rule": step.rule, "outcome": step.outcome, "detail": step.text}

@@ -8,6 +8,8 @@ from typing import Any
 from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from webapp.marks import known_utm
+
 from .base import Base, Moment, Numbered, partial_index
 from .directory import Campaign, Employee, Site, Source
 from .integration import Integration
@@ -77,3 +79,8 @@ class Communication(Numbered, Base):
     campaign: Mapped[Campaign | None] = relationship()
     source: Mapped[Source | None] = relationship()
     visit: Mapped[Visit | None] = relationship()
+
+    @property
+    def known_utm(self) -> dict[str, str]:
+        """The marks of its visit, else those that came with the vendor's payload (``utm``)."""
+        return known_utm(self.utm, self.visit.marks if self.visit else None)

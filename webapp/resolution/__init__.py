@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from .catalogue import Catalogue, Condition, Entry, Match, Operator
+from .catalogue import Catalogue, Entry, Match
+from .conditions import Condition, Facts, Operator
+from .explanation import Explanation, Verdict, explain
 from .rules import CLOCK_TOLERANCE, IN_ORDER, OVER_VISITS, Finding
 from .values import Attribution, Outcome, Policy, Question, Rule, Sightings, Step, Target, VisitFacts
 
@@ -12,6 +14,8 @@ __all__ = [
     "Catalogue",
     "Condition",
     "Entry",
+    "Explanation",
+    "Facts",
     "Match",
     "Operator",
     "Outcome",
@@ -21,7 +25,9 @@ __all__ = [
     "Sightings",
     "Step",
     "Target",
+    "Verdict",
     "VisitFacts",
+    "explain",
     "resolve",
 ]
 

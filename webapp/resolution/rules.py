@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from webapp.arrival import BEYOND_UTM, REFERRER_MARKS, UTM_MARKS, arrival_facts, arrival_marks
+from webapp.conversation import Clues
+
+from .conditions import Facts
 from .values import Outcome, Policy, Question, Rule, Sightings, Step, Target, VisitFacts
 
 #: A cabinet takes no older session (contracts/dataapi.md).
@@ -62,10 +66,10 @@ def contact(question: Question, sightings: Sightings, policy: Policy) -> Answer:
 
 def utm(question: Question, sightings: Sightings, policy: Policy) -> Answer:
     """The marks that came with the payload, by the campaigns' and sources' rules (B9)."""
-    marks = {f"utm_{key}": value for key, value in question.clues.utm.items() if value}
+    marks, arrival = _told_by(question.clues)
     if not marks:
         return Step(Rule.UTM, Outcome.ABSENT), None
-    campaign, source = policy.catalogue.campaign(marks), policy.catalogue.source(marks)
+    campaign, source = policy.catalogue.campaign(arrival), policy.catalogue.source(arrival)
     facts: dict[str, Any] = {"marks": marks}
     if campaign is None and source is None:
         return Step(Rule.UTM, Outcome.NO_MATCH, facts), None
@@ -103,6 +107,23 @@ IN_ORDER = (visit, beacon, contact, utm, channel, default)
 
 #: The rules that look for a visit; needless once one is found.
 OVER_VISITS = (visit, beacon, contact)
+
+
+def _told_by(clues: Clues) -> tuple[dict[str, str], Facts]:
+    """The marks in a payload and its page's address, and all that they tell of the arrival.
+
+    A page with marks in its address is the one that was landed on. Of any other nothing is known but the utm marks, and
+    the referrer is never told: rules about what is not known must not hold.
+    """
+    told = {f"utm_{key}": value for key, value in clues.utm.items() if value}
+    on_page = arrival_marks(clues.page_url)
+    if not on_page:
+        return told, dict.fromkeys(BEYOND_UTM) | told
+    facts = dict.fromkeys(REFERRER_MARKS) | arrival_facts(clues.page_url, None)
+    if told:
+        # Those of the page went before the session's when the payload was read.
+        on_page, facts = ({name: one[name] for name in one if name not in UTM_MARKS} for one in (on_page, facts))
+    return on_page | told, facts | told
 
 
 def _seen(rule: Rule, question: Question, found: VisitFacts, oldest: timedelta) -> Answer:

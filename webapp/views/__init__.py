@@ -27,6 +27,7 @@ def init_app(app: Flask) -> None:
         numbers,
         options,
         people,
+        rules_check,
         shell,
         visits,
     )
@@ -47,6 +48,7 @@ def init_app(app: Flask) -> None:
         people,
     ):
         app.register_blueprint(module.blueprint)
+    app.register_blueprint(rules_check.blueprint)
     app.before_request(access.refuse_undeclared)
     headers.init_app(app)
     errors.init_app(app)

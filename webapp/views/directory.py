@@ -15,16 +15,19 @@ from wtforms.validators import NumberRange
 
 from webapp import audit
 from webapp.cabinets import cabinet_of
+from webapp.cabinets.embedded.builtin import add_missing_sources, missing_sources
 from webapp.extensions import db
 from webapp.models import KINDS, Role, clean_domain, utc_now
 
 from .access import member
 from .directory_search import get, page
 from .forms import Email, PageForm, at_most, required, stripped
+from .locale import choose_locale
 from .numbers import number_argument
 from .partial import done, page_or_block
 from .picker import Picker
-from .rules_input import MARKS, OPERATOR_NAMES, RulesInput
+from .rules_input import RulesInput
+from .rules_words import MARK_GROUPS, OPERATOR_NAMES
 from .site_script import script_tag
 
 blueprint = Blueprint("directory", __name__, url_prefix="/a/<slug>/directory")
@@ -43,6 +46,9 @@ NEW_NAMES = {
     "sources": _l("Новый источник"),
     "employees": _l("Новый сотрудник"),
 }
+
+#: The lists whose entries have rules.
+RULED = ("campaigns", "sources")
 
 
 class SiteForm(PageForm):
@@ -125,7 +131,8 @@ def entries(kind: str) -> Any:
         kind_names=KIND_NAMES,
         editable=_editable(),
         new_name=NEW_NAMES[kind],
-        operators=OPERATOR_NAMES,
+        ruled=kind in RULED,
+        builtin=missing_sources(db.session, g.account) if kind == "sources" and _editable() else [],
     )
 
 
@@ -141,7 +148,7 @@ def entry(kind: str, number: int | None) -> Any:
     if request.method == "POST":
         _editor()
     form = FORMS[kind](obj=found)
-    ruled = kind in ("campaigns", "sources")
+    ruled = kind in RULED
     rules = (
         RulesInput.read(request.form)
         if request.method == "POST"
@@ -164,7 +171,7 @@ def entry(kind: str, number: int | None) -> Any:
         "form": form,
         "rules": rules if ruled else None,
         "site": site,
-        "marks": MARKS,
+        "mark_groups": MARK_GROUPS,
         "operators": OPERATOR_NAMES,
         "kind_names": KIND_NAMES,
         "new_name": NEW_NAMES[kind],
@@ -173,6 +180,26 @@ def entry(kind: str, number: int | None) -> Any:
         "extra_errors": rules.errors + ([(site.error, "site")] if site.error else []),
     }
     return page_or_block("directory/entry.html", "entry_form", invalid=status == 422, **context)
+
+
+@blueprint.post("/sources/builtin")
+@member(Role.EDITOR)
+def add_builtin() -> Any:
+    """Give the account the built-in sources that it has not."""
+    _editor()
+    added = add_missing_sources(db.session, g.account, choose_locale())
+    if added:
+        audit.record(
+            db.session,
+            g.account.id,
+            user=current_user,
+            action="directory.builtin",
+            subject="sources",
+            changes={"added": [None, added]},
+        )
+    db.session.commit()
+    flash(_("Добавлено источников: %(number)s.", number=added), "ok")
+    return done(url_for("directory.entries", slug=g.account.slug, kind="sources"))
 
 
 @blueprint.post("/<kind>/<int:number>/archive")

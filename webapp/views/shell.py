@@ -24,6 +24,7 @@ from webapp.wording import (
 
 from . import locale
 from .addresses import public_url
+from .rules_words import condition_sentence, condition_text, mark_name
 
 #: A count beside the menu is worth no more work than this.
 LARGEST_COUNT = 100
@@ -43,6 +44,9 @@ def init_app(app: Flask) -> None:
     app.add_template_filter(audit_action)
     app.add_template_filter(audit_field)
     app.add_template_filter(audit_change)
+    app.add_template_filter(condition_text)
+    app.add_template_filter(condition_sentence)
+    app.add_template_filter(mark_name)
 
     @app.context_processor
     def common() -> dict[str, Any]:
