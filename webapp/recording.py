@@ -11,11 +11,21 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
+from webapp import queue
 from webapp.attribution import attribute, employee_by_email, find_client
 from webapp.cabinets import cabinet_of
 from webapp.conversation import ClientUpdate, Conversation, Reading
 from webapp.enrichment import enrich, fill_contact, fill_token, takes_place, update_client
-from webapp.models import Communication, Integration, VendorClient, Widget, event_communication, utc_now
+from webapp.models import (
+    Communication,
+    Integration,
+    Lookup,
+    VendorClient,
+    WaitingEvent,
+    Widget,
+    event_communication,
+    utc_now,
+)
 
 #: How many of a person's conversations a late contact card is written into, the latest first.
 ENRICHED_CONVERSATIONS = 20
@@ -23,12 +33,25 @@ ENRICHED_CONVERSATIONS = 20
 #: Longest id of a vendor's channel that is kept.
 LONGEST_WIDGET = 100
 
+#: The job that asks the vendor's server about a communication. Named here, known by nobody below the jobs.
+ASK = "look_up"
+
 #: Both databases know "insert or leave alone", each by its own name. Statements of the common way are built once.
 INSERTS = {"sqlite": sqlite_insert, "postgresql": postgresql_insert}
 
 _communications = Communication.__table__
 _widgets = Widget.__table__
 
+_lookups = Lookup.__table__.c
+_WAIT = {dialect: build(WaitingEvent.__table__).on_conflict_do_nothing() for dialect, build in INSERTS.items()}
+_ASK_AGAIN = {
+    dialect: build(Lookup.__table__).on_conflict_do_update(
+        index_elements=["communication_id"],
+        set_={"done_at": None, "looks": 0},
+        where=_lookups.done_at.is_not(None) & ~_lookups.complete,
+    )
+    for dialect, build in INSERTS.items()
+}
 _LINK = {dialect: build(event_communication).on_conflict_do_nothing() for dialect, build in INSERTS.items()}
 _SEE_WIDGET = {
     dialect: (statement := build(_widgets))
@@ -56,11 +79,11 @@ _COLUMNS = [column.key for column in _communications.columns if column.key != "i
 class Occasion:
     """The event on whose occasion something is recorded. ``first``: it is being read for the first time.
 
-    ``connection`` is the session's, asked for once.
+    ``connection`` is the session's, asked for once. ``id`` is None when the event itself has been deleted by its age.
     """
 
     connection: Connection
-    id: int
+    id: int | None
     channel: str | None
     received_at: datetime
     is_test: bool
@@ -99,7 +122,7 @@ def _see_widget(integration: Integration, occasion: Occasion, widget: str) -> st
     return occasion.connection.execute(_SEE_WIDGET[dialect_of(occasion.connection)], values).scalar()
 
 
-def _lock_client(occasion: Occasion, integration: Integration, number: str) -> None:
+def _lock(occasion: Occasion, integration: Integration, number: str) -> None:
     """Chat and contact card of a person take turns, or each could miss the other; SQLite has one writer anyway."""
     if dialect_of(occasion.connection) == "postgresql":
         occasion.connection.execute(
@@ -109,7 +132,7 @@ def _lock_client(occasion: Occasion, integration: Integration, number: str) -> N
 
 def _record_client(session: Session, integration: Integration, occasion: Occasion, told: ClientUpdate) -> None:
     """Keep what is said of a person, and write it into their conversations that lack it."""
-    _lock_client(occasion, integration, told.client)
+    _lock(occasion, integration, told.client)
     client = session.scalar(
         select(VendorClient).where(VendorClient.integration_id == integration.id, VendorClient.client == told.client)
     )
@@ -146,11 +169,17 @@ def _record_conversation(
 ) -> None:
     """Create or enrich the communication of a conversation, and attribute it anew if its clues have changed."""
     client = None
+    if told.asks or told.waits:
+        # What waits and what it waits for take turns, or each could miss the other.
+        _lock(occasion, integration, f"conversation:{told.vendor_id}")
     if told.clues.client:
-        _lock_client(occasion, integration, told.clues.client)
+        _lock(occasion, integration, told.clues.client)
         client = find_client(occasion.connection, integration.id, told.clues.client)
     communication = _find(session, integration, occasion, told)
     known = communication is not None
+    if communication is None and told.waits:
+        _let_wait(integration, occasion, told)
+        return
     if communication is None:
         communication = Communication(
             account_id=integration.account_id,
@@ -169,6 +198,7 @@ def _record_conversation(
         )
     before = _what_decides(communication) if known else None
     enrich(communication, told, occasion.received_at)
+    channel = channel or told.channel
     if channel and takes_place(communication, "channel", told, occasion.received_at):
         communication.channel = channel
     communication.channel = communication.channel or _channel_of_page(communication.clues)
@@ -183,7 +213,25 @@ def _record_conversation(
     if before != _what_decides(communication):
         with session.no_autoflush:
             attribute(session, integration, communication, client)
-    _finish(session, integration, occasion, communication, known=known)
+    number = _finish(session, integration, occasion, communication, known=known)
+    if told.asks:
+        ask(session, integration, number)
+
+
+def _let_wait(integration: Integration, occasion: Occasion, told: Conversation) -> None:
+    """Remember that this event is to be read again when its conversation has become a communication."""
+    if occasion.id is not None:
+        values = {"event_id": occasion.id, "vendor_id": told.vendor_id, "integration_id": integration.id}
+        occasion.connection.execute(_WAIT[dialect_of(occasion.connection)], values)
+
+
+def ask(session: Session, integration: Integration, communication_id: int) -> None:
+    """Let a job ask the vendor's server about a communication, unless one is about to or has been told everything."""
+    connection = session.connection()
+    values = {"communication_id": communication_id, "integration_id": integration.id}
+    started = {"looks": 0, "failures": 0, "complete": False}
+    if connection.execute(_ASK_AGAIN[dialect_of(connection)], values | started).rowcount:
+        queue.enqueue(session, ASK, communication_id)
 
 
 def _find(session: Session, integration: Integration, occasion: Occasion, told: Conversation) -> Communication | None:
@@ -213,8 +261,8 @@ def _what_decides(communication: Communication) -> tuple[object, ...]:
 
 def _finish(
     session: Session, integration: Integration, occasion: Occasion, communication: Communication, *, known: bool = True
-) -> None:
-    """Write the communication, tie the event to it, tell the cabinet."""
+) -> int:
+    """Write the communication, tie the event to it, tell the cabinet; gives its number."""
     communication.updated_at = utc_now()
     if known:
         session.flush()
@@ -222,6 +270,8 @@ def _finish(
     else:
         values = {name: getattr(communication, name) for name in _COLUMNS}
         number = occasion.connection.execute(_CREATE, values).inserted_primary_key[0]
-    link = {"event_id": occasion.id, "communication_id": number}
-    occasion.connection.execute(_LINK[dialect_of(occasion.connection)], link)
+    if occasion.id is not None:
+        link = {"event_id": occasion.id, "communication_id": number}
+        occasion.connection.execute(_LINK[dialect_of(occasion.connection)], link)
     cabinet_of(integration.account).record(session, number)
+    return number

@@ -2,6 +2,14 @@
 
 from .account import Account, CabinetKind, Invitation, Membership, Role, User
 from .audit import AuditRecord, WorkerBeat
+from .authorization import (
+    Authorization,
+    AuthorizationState,
+    Lookup,
+    Reconciliation,
+    WaitingEvent,
+    integration_authorization,
+)
 from .base import Base, use_encryption_keys, utc_now
 from .communication import Communication
 from .directory import KINDS, Campaign, Employee, Site, Source, clean_domain, fold
@@ -15,6 +23,8 @@ __all__ = [
     "KINDS",
     "Account",
     "AuditRecord",
+    "Authorization",
+    "AuthorizationState",
     "Base",
     "CabinetKind",
     "Campaign",
@@ -25,7 +35,9 @@ __all__ = [
     "Integration",
     "Invitation",
     "Lane",
+    "Lookup",
     "Membership",
+    "Reconciliation",
     "Role",
     "Site",
     "Source",
@@ -34,6 +46,7 @@ __all__ = [
     "User",
     "VendorClient",
     "Visit",
+    "WaitingEvent",
     "WebhookEvent",
     "Widget",
     "WorkerBeat",
@@ -42,6 +55,7 @@ __all__ = [
     "event_communication",
     "fold",
     "hash_secret",
+    "integration_authorization",
     "use_encryption_keys",
     "utc_now",
 ]

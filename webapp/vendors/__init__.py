@@ -14,6 +14,8 @@ from wtforms import Form
 
 from webapp.conversation import Reading
 
+from .connection import Connection
+
 
 @dataclass(frozen=True)
 class VendorRequest:
@@ -43,18 +45,20 @@ class Answer:
 class Guide:
     """The words of the integration page, in the order of the set-up guide. All texts are lazily translated.
 
-    ``needs`` are the things the customer must have on the vendor's side, which we cannot check from here; ``steps``
-    tell where the webhook address goes; ``illustration`` is a template with a drawing; ``causes`` answer "nothing has
-    come after five minutes", the likeliest first.
+    ``component`` is what the cabinet must be able to load; ``needs`` are the things the customer must have on the
+    vendor's side, which we cannot check from here; ``steps`` tell where the webhook address goes; ``illustration`` is a
+    template with a drawing; ``causes`` answer "nothing has come after five minutes", the likeliest first.
     """
 
     subtitle: Any
     values: tuple[Any, ...]
     passes: tuple[Any, ...]
+    component: Any
     needs: tuple[Any, ...]
     steps: tuple[Any, ...]
     illustration: str
     channel_steps: tuple[Any, ...]
+    channel_hint: Any
     test_steps: tuple[Any, ...]
     causes: tuple[Any, ...]
 
@@ -71,6 +75,14 @@ class Vendor(Protocol):
     guide: Guide
     #: Settings that only this vendor has; stored in Integration.options.
     OptionsForm: type[Form]
+    #: The content type of its webhooks, for the test button.
+    content_type: str
+    #: True when «Сотрудник» has a meaning: chats have operators, leads have none.
+    assigns_employee: bool
+    #: True when its channel ids can be labelled with the name of a messenger.
+    labels_widgets: bool
+    #: How its server is spoken to; None for a vendor that only sends.
+    connection: Connection | None
 
     def read(self, request: VendorRequest) -> Reading:
         """Read one request. Never raises for bad input: what cannot be understood is said in the Reading."""

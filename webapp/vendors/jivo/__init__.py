@@ -22,6 +22,10 @@ class Jivo:
     heading = HEADING
     guide: Guide = GUIDE
     OptionsForm = OptionsForm
+    content_type = "application/json"
+    assigns_employee = True
+    labels_widgets = True
+    connection = None
 
     def read(self, request: VendorRequest) -> Reading:
         """Read one webhook. Never raises for any bytes."""

@@ -1,0 +1,187 @@
+"""What amoCRM's server knows of a talk: talk, lead, contact, session field (issue 4.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from webapp.contacts import normalise_email, normalise_phone
+from webapp.conversation import UTM_KEYS, Clues, Contact, Conversation, ConversationType, SessionToken, Stage
+from webapp.marks import decode_mark
+from webapp.vendors import VendorRequest
+from webapp.vendors.connection import ConnectionProblem, Finding
+
+from . import assumptions
+from .api import Api, items
+from .payload import RECONCILED, talk_conversation
+from .values import line, moment, number
+
+#: The option that holds the number of the field with the session.
+FIELD_OPTION = "session_field"
+
+#: Rows of a page of talks.
+PAGE_SIZE = 250
+
+_LONGEST_PHONE = 100
+
+
+def look(api: Api, url: str, reference: str, options: Mapping[str, Any], region: str, now: datetime) -> Finding:
+    """Follow a talk to its lead and its contact. What is not there is said, never an error."""
+    talk = _absent(api, f"/api/v4/talks/{int(reference)}") or {}
+    missing: list[str] = []
+    lead_id = number(talk.get("entity_id")) if talk.get("entity_type") != "customer" else None
+    lead = _absent(api, f"/api/v4/leads/{lead_id}?with=contacts") if lead_id else None
+    if lead_id is None:
+        missing.append("entity")
+    elif lead is None:
+        missing.append("lead")
+    contact_id = _main_contact(lead) or number(talk.get("contact_id"))
+    contact = _absent(api, f"/api/v4/contacts/{contact_id}") if contact_id else None
+    if contact is None:
+        missing.append("contact")
+    wanted = options.get(FIELD_OPTION)
+    value = _field_value(lead, wanted) if wanted else None
+    if lead is not None and wanted and value is None:
+        missing.append("session")
+    said = _conversation(talk, lead, contact, value, reference, region, now)
+    details = dict(said.details) | _lead_details(lead, lead_id, url, talk, now)
+    return Finding(replace(said, details=details), tuple(missing), value, lead_id)
+
+
+def closed_since(api: Api, since: datetime, until: datetime) -> list[tuple[str, bytes]]:
+    """The talks that were closed in this time, each with a webhook's body that tells it.
+
+    The list knows no order and no filter by time that is documented, so it is read to its end; a page that is older
+    than ``since`` as a whole, after others that were not younger than the one before, ends it sooner.
+    """
+    found: list[tuple[str, bytes]] = []
+    oldest_before: int | None = None
+    for page in api.pages("/api/v4/talks", "talks", {"limit": PAGE_SIZE, "page": 1}):
+        times = [int(number(talk.get("updated_at")) or 0) for talk in page]
+        for talk, updated in zip(page, times, strict=True):
+            reference = number(talk.get("talk_id"))
+            if reference and assumptions.is_closed(talk) and since.timestamp() <= updated <= until.timestamp():
+                found.append((assumptions.talk_key(reference), as_webhook(talk)))
+        descending = times == sorted(times, reverse=True) and (
+            oldest_before is None or max(times, default=0) <= oldest_before
+        )
+        if times and descending and max(times) < since.timestamp():
+            break
+        oldest_before = min(times, default=None) if descending else -1
+    return found
+
+
+def as_webhook(talk: Mapping[str, Any]) -> bytes:
+    """A talk of the API in the form in which a webhook tells one."""
+    pairs = [(RECONCILED, "1")]
+    account = number(talk.get("account_id"))
+    if account:
+        pairs.append(("account[id]", account))
+    for key in ("talk_id", "created_at", "updated_at", "rate", "contact_id", "chat_id", "entity_id", "entity_type",
+                "is_in_work", "is_read", "origin", "status"):  # fmt: skip
+        value = talk.get(key)
+        if value is not None:
+            text = ("1" if value else "0") if isinstance(value, bool) else str(value)
+            pairs.append((f"talk[update][0][{key}]", text))
+    return urlencode(pairs).encode()
+
+
+def _absent(api: Api, path: str) -> dict[str, Any] | None:
+    """The object of this path; None for one that is not there, or not for us."""
+    try:
+        return api.get(path)
+    except ConnectionProblem as problem:
+        if problem.code == "not_found":
+            return None
+        raise
+
+
+def _conversation(
+    talk: dict[str, Any], lead: Any, contact: Any, value: str | None, reference: str, region: str, now: datetime
+) -> Conversation:
+    told = talk_conversation({**talk, "talk_id": reference}, VendorRequest(b"", None, now, region))
+    token = SessionToken(value[:200], "field", assumptions.session_of(value)) if value else None
+    base = told or Conversation(ConversationType.OFFLINE_MESSAGE, assumptions.talk_key(reference), Stage.FINISHED)
+    finished = base.finished_at if base.stage is Stage.FINISHED else None
+    # The latest word on contacts, whatever time the talk itself has.
+    return replace(
+        base,
+        stage=Stage.FINISHED,
+        finished_at=finished,
+        event_at=now,
+        contact=_contact(contact, region),
+        clues=Clues(token=token, client=base.clues.client, utm=_marks(lead)),
+        asks=False,
+        waits=False,
+    )
+
+
+def _contact(contact: Any, region: str) -> Contact:
+    """Name, first valid phone and first valid e-mail of a contact's card."""
+    if not isinstance(contact, dict):
+        return Contact()
+    phones = [line(value, _LONGEST_PHONE) for value in _values(contact, "PHONE")]
+    emails = [normalise_email(line(value)) for value in _values(contact, "EMAIL")]
+    known = [(phone, normalised) for phone in phones if phone and (normalised := normalise_phone(phone, region))]
+    raw, phone = known[0] if known else (next((one for one in phones if one), None), None)
+    return Contact(
+        name=line(contact.get("name")), phone=phone, phone_raw=raw, email=next((one for one in emails if one), None)
+    )
+
+
+def _marks(lead: Any) -> dict[str, str]:
+    """The UTM marks that amoCRM itself keeps in a lead."""
+    marks = {}
+    for key in UTM_KEYS:
+        value = next(_values(lead, f"UTM_{key.upper()}"), None)
+        mark = decode_mark(value) if isinstance(value, str) else ""
+        if mark:
+            marks[key] = mark
+    return marks
+
+
+def _field_value(lead: Any, field: Any) -> str | None:
+    for row in _fields(lead):
+        if number(row.get("field_id")) == number(field):
+            return next((found for value in _row_values(row) if (found := line(value, 500))), None)
+    return None
+
+
+def _values(entity: Any, code: str) -> Iterator[Any]:
+    for row in _fields(entity):
+        if str(row.get("field_code") or "").upper() == code:
+            yield from _row_values(row)
+
+
+def _fields(entity: Any) -> Iterator[dict[str, Any]]:
+    """``custom_fields_values`` is null or a list."""
+    rows = entity.get("custom_fields_values") if isinstance(entity, dict) else None
+    yield from (row for row in rows if isinstance(row, dict)) if isinstance(rows, list) else ()
+
+
+def _row_values(row: dict[str, Any]) -> Iterator[Any]:
+    values = row.get("values")
+    for value in values if isinstance(values, list) else [values]:
+        found = value.get("value") if isinstance(value, dict) else value
+        if found is not None and not isinstance(found, bool | dict | list):
+            yield found
+
+
+def _main_contact(lead: Any) -> str | None:
+    contacts = items(lead if isinstance(lead, dict) else None, "contacts")
+    main = next((one for one in contacts if one.get("is_main")), contacts[0] if contacts else {})
+    return number(main.get("id"))
+
+
+def _lead_details(lead: Any, lead_id: str | None, url: str, talk: dict[str, Any], now: datetime) -> dict[str, str]:
+    if lead is None or lead_id is None:
+        return {}
+    details = {"lead_url": f"{url}/leads/detail/{lead_id}"}
+    created, began = moment(lead.get("created_at"), now), moment(talk.get("created_at"), now)
+    if created and began and (began - created).days >= 1:
+        # A filled field is never overwritten: the session may be as old as the lead (contract, 4.2).
+        details["lead_age_days"] = str((began - created).days)
+    return details
