@@ -11,6 +11,7 @@ import secrets
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -110,7 +111,7 @@ class OpenLink:
         now = utc_now()
         free = or_(Authorization.lease_until.is_(None), Authorization.lease_until < now)
 
-        def take(session: Session, _row: Authorization | None = None) -> tuple[Access | None, bool]:
+        def take(session: Session) -> tuple[Access | None, bool]:
             taken = session.execute(
                 update(Authorization)
                 .where(Authorization.id == self._id, free)
@@ -151,18 +152,20 @@ class OpenLink:
                 tokens = self.connection.refresh(self.client, access)
         except ConnectionProblem as problem:
             log.warning("refresh_failed", authorization=self._id, code=problem.code)
-            return self._transaction(lambda _session, row: self._not_refreshed(row, access, problem))
+            return self._transaction(partial(self._not_refreshed, spent=access, problem=problem))
         log.info("refreshed", authorization=self._id)
-        return self._transaction(lambda _session, row: self._refreshed(row, access, tokens))
+        return self._transaction(partial(self._refreshed, spent=access, tokens=tokens))
 
-    def _refreshed(self, row: Authorization, spent: Access, tokens: Tokens) -> Access:
+    def _refreshed(self, _session: Session, row: Authorization, *, spent: Access, tokens: Tokens) -> Access:
         self._give_back(row)
         # Somebody who has connected anew meanwhile has the better pair.
         if row.refresh_token == spent.tokens.refresh_token:
             keep_tokens(row, tokens)
         return self._access(row)
 
-    def _not_refreshed(self, row: Authorization, spent: Access, problem: ConnectionProblem) -> Any:
+    def _not_refreshed(
+        self, _session: Session, row: Authorization, *, spent: Access, problem: ConnectionProblem
+    ) -> Any:
         self._give_back(row)
         if row.connected and row.refresh_token != spent.tokens.refresh_token:
             return self._access(row)
@@ -279,7 +282,14 @@ def expect_account(integration: Integration, row: Authorization | None) -> None:
 def read_fields(link: OpenLink, authorization_id: int) -> None:
     """Read the lead fields from the vendor and keep the list. Raises ConnectionProblem."""
     fields = [
-        {"id": one.id, "name": one.name, "kind": one.kind, "group": one.group, "problem": one.problem}
+        {
+            "id": one.id,
+            "name": one.name,
+            "kind": one.kind,
+            "group": one.group,
+            "problem": one.problem,
+            "usable": one.usable,
+        }
         for one in link.connection.fields(link)
     ]
     with Session(link.engine) as session, session.begin():

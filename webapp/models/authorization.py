@@ -36,7 +36,8 @@ class Authorization(Numbered, Base):
     """One named connection to an account on the vendor's side; several integrations may use it.
 
     ``domain`` is a host, or scheme, host and port of a stand-in. ``long_lived``: the access token was made by hand and
-    cannot be refreshed. ``problem`` is a code (Connection.explain). ``lead_fields`` is the list as last read.
+    cannot be refreshed. ``consent_hash`` is that of the state which one consent may bring back. ``problem`` is a code
+    (Connection.explain). ``lead_fields`` is the list as last read.
 
     ``lease_owner`` may refresh the tokens until ``lease_until``, nobody else; no transaction is open meanwhile.
     """
@@ -69,6 +70,7 @@ class Authorization(Numbered, Base):
     connected_at: Mapped[datetime | None]
     lead_fields: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON)
     fields_read_at: Mapped[datetime | None]
+    consent_hash: Mapped[str | None] = mapped_column(String(64))
     lease_owner: Mapped[str | None] = mapped_column(String(64))
     lease_until: Mapped[datetime | None]
 

@@ -15,6 +15,7 @@ from sqlalchemy import Engine
 
 from webapp.conversation import Conversation
 from webapp.http import Client
+from webapp.settings import Settings
 
 
 class ConnectionProblem(Exception):
@@ -92,13 +93,15 @@ class VendorAccount:
 
 @dataclass(frozen=True)
 class LeadField:
-    """A field that a session may be kept in. ``problem`` says why it may not, as a code; None for one that may."""
+    """A field of a lead. ``problem`` says why it is not good for a session, as a code; None for one that is.
+    ``usable``: it may be chosen all the same."""
 
     id: int
     name: str
     kind: str
     group: str | None = None
     problem: str | None = None
+    usable: bool = True
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,9 @@ class Connection(Protocol):
     hosts: Sequence[str]
     #: Requests a second that one authorization may send, all workers together.
     requests_per_second: float
+    #: What the vendor's users call the address of their account, and a line about the subscription by one click.
+    url_label: str
+    hook_hint: Any
     #: The two addresses with their placeholder, before a domain is known.
     url_template: str
     token_url_template: str
@@ -145,8 +151,8 @@ class Connection(Protocol):
         """An edited address, checked. Raises ValueError."""
         ...
 
-    def consent_url(self, page: str, client_id: str, state: str) -> str:
-        """Where the user gives consent; ``page`` is the consent page's address."""
+    def consent_url(self, settings: Settings, client_id: str, state: str) -> str:
+        """Where the user gives consent."""
         ...
 
     def exchange(self, client: Client, access: Access, code: str) -> Tokens:
@@ -207,4 +213,8 @@ class Connection(Protocol):
 
     def field_problem(self, code: str) -> Any:
         """Why a field cannot keep a session, in words."""
+        ...
+
+    def field_kind(self, kind: str) -> Any:
+        """A type of fields, in words."""
         ...

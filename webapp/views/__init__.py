@@ -16,6 +16,7 @@ def init_app(app: Flask) -> None:
         account,
         auth,
         communications,
+        connections,
         directory,
         errors,
         events,
@@ -24,13 +25,15 @@ def init_app(app: Flask) -> None:
         hooks,
         integrations,
         numbers,
+        oauth,
         options,
         people,
         shell,
     )
 
     numbers.init_app(app)
-    for module in (hooks, health, auth, integrations, communications, events, directory, options, account, people):
+    rooms = (hooks, health, auth, integrations, communications, events, directory, options, account, people)
+    for module in (*rooms, connections, oauth):
         app.register_blueprint(module.blueprint)
     app.before_request(access.refuse_undeclared)
     headers.init_app(app)

@@ -8,13 +8,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 from webapp.http import Client
+from webapp.settings import Settings
 from webapp.vendors.connection import Access, ConnectionProblem, Finding, LeadField, Link, Tokens, VendorAccount
 
 from . import assumptions, fields, looking, oauth
 from . import hosts as addresses
 from .api import Api, items
 from .values import line, number
-from .words import CONNECT_STEPS, FIELD_PROBLEMS, PROBLEMS
+from .words import CONNECT_STEPS, FIELD_KINDS, FIELD_PROBLEMS, HOOK_HINT, PROBLEMS
 
 #: What our own hook is subscribed to, and what brings the text of a talk (contract, 2.1).
 EVENTS = ("update_talk",)
@@ -29,6 +30,8 @@ class AmocrmConnection:
     hosts = addresses.HOSTS
     requests_per_second = assumptions.REQUESTS_PER_SECOND
     url_template, token_url_template = addresses.urls("")
+    url_label = "AmoCRM URL"
+    hook_hint = HOOK_HINT
     steps = CONNECT_STEPS
     illustration = "vendors/amocrm_keys.svg.j2"
     events = EVENTS
@@ -46,9 +49,9 @@ class AmocrmConnection:
         """See Connection.check_url."""
         return addresses.check_url(url, extra)
 
-    def consent_url(self, page: str, client_id: str, state: str) -> str:
+    def consent_url(self, settings: Settings, client_id: str, state: str) -> str:
         """See Connection.consent_url."""
-        return oauth.consent_url(page, client_id, state)
+        return oauth.consent_url(settings, client_id, state)
 
     def exchange(self, client: Client, access: Access, code: str) -> Tokens:
         """See Connection.exchange."""
@@ -130,3 +133,7 @@ class AmocrmConnection:
     def field_problem(self, code: str) -> Any:
         """See Connection.field_problem."""
         return FIELD_PROBLEMS.get(code, code)
+
+    def field_kind(self, kind: str) -> Any:
+        """See Connection.field_kind."""
+        return FIELD_KINDS.get(kind, kind)

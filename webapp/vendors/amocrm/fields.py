@@ -48,14 +48,18 @@ def clear_field(api: Api, lead: str, field: int) -> None:
     api.call("PATCH", f"/api/v4/leads/{int(lead)}", body)
 
 
+#: With these a field cannot keep a session; with others it may.
+UNUSABLE = ("type", "computed")
+
+
 def problem_of(row: dict[str, Any]) -> str | None:
-    """Why a field cannot keep a session: only_api, computed, or its type; None for one that can."""
+    """Why a field is not good for a session: computed, only_api, its type, or doubtful; None for one that is."""
     if row.get("type") not in (*assumptions.GOOD_FIELD_TYPES, *assumptions.DOUBTFUL_FIELD_TYPES):
         return "type"
-    if row.get("is_api_only") is True:
-        return "only_api"
     if row.get("is_computed") is True:
         return "computed"
+    if row.get("is_api_only") is True:
+        return "only_api"
     return "doubtful" if row.get("type") in assumptions.DOUBTFUL_FIELD_TYPES else None
 
 
@@ -63,10 +67,12 @@ def _field(row: dict[str, Any]) -> LeadField | None:
     number_of = number(row.get("id"))
     if number_of is None:
         return None
+    problem = problem_of(row)
     return LeadField(
         int(number_of),
         line(row.get("name")) or number_of,
         line(row.get("type"), 50) or "",
         line(row.get("group_id"), 100),
-        problem_of(row),
+        problem,
+        problem not in UNUSABLE,
     )

@@ -12,7 +12,7 @@ HOSTS = ("*.amocrm.ru", "*.amocrm.com", "*.kommo.com")
 #: What stands for the account's domain in the two addresses before it is known.
 PLACEHOLDER = "YOURDOMAIN"
 URL_TEMPLATE = f"https://{PLACEHOLDER}.amocrm.ru"
-TOKEN_PATH = "/oauth2/access_token"
+EXCHANGE_PATH = "/oauth2/access_token"
 
 _HOST = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\.(?:amocrm\.ru|amocrm\.com|kommo\.com)")
 _SUBDOMAIN = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -53,7 +53,7 @@ def origin(domain: str) -> str:
 def urls(domain: str) -> tuple[str, str]:
     """«AmoCRM URL» and «Token URL» of a clean domain; with the placeholder when there is none."""
     base = origin(domain) if domain else URL_TEMPLATE
-    return base, base + TOKEN_PATH
+    return base, base + EXCHANGE_PATH
 
 
 def check_url(url: str, extra: Iterable[str] = ()) -> str:

@@ -19,6 +19,7 @@ from authlib.integrations.requests_client import OAuth2Session
 from requests.adapters import BaseAdapter
 
 from webapp.http import Client
+from webapp.settings import Settings
 from webapp.vendors.connection import Access, ConnectionProblem, Tokens
 
 from . import assumptions
@@ -26,6 +27,9 @@ from .hosts import origin
 
 #: Seconds to connect, and between two bytes of the answer. The lease that is held meanwhile is longer.
 TIMEOUT = (3.05, 15)
+
+#: The name under which Authlib is told how the secret is sent: inside a JSON body.
+JSON_BODY = "json_body"
 
 #: What the vendor hints at (contract, 1.5), as the codes that connection.py explains.
 HINTS = (
@@ -100,12 +104,12 @@ def _session(client: Client, access: Access) -> OAuth2Session:
         access.client_id,
         access.client_secret,
         redirect_uri=access.redirect_uri,
-        token_endpoint_auth_method="json_body",
+        token_endpoint_auth_method=JSON_BODY,
     )
     session.trust_env = False
     for scheme in ("https://", "http://"):
         session.mount(scheme, _ThroughClient(client))
-    session.register_client_auth_method(("json_body", json_body))
+    session.register_client_auth_method((JSON_BODY, json_body))
     for hook in ("access_token_response", "refresh_token_response"):
         session.register_compliance_hook(hook, _refuse_errors)
     return session
@@ -178,9 +182,10 @@ def claims(token: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def consent_url(page: str, client_id: str, state: str) -> str:
+def consent_url(settings: Settings, client_id: str, state: str) -> str:
     """The consent page. ``post_message`` lets amoCRM redirect in the window that was opened: ours."""
     arguments = urlencode({"client_id": client_id, "state": state, "mode": "post_message"})
+    page = settings.AMOCRM_OAUTH_URL
     return f"{page}{'&' if '?' in page else '?'}{arguments}"
 
 

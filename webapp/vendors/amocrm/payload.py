@@ -27,8 +27,8 @@ TEST_PREFIX = "test-"
 def read(request: VendorRequest) -> Reading:
     """What one webhook says. Never raises for any bytes.
 
-    Notes: talk_open and message (kept until the talk is closed), reconciled, message_without_talk, other_event (an event
-    that is no talk's); not understood: empty, not_form, other_account.
+    Notes: talk_open and message (kept until the talk is closed), reconciled, message_without_talk, other_event (of no
+    talk); not understood: empty, not_form, other_account.
     """
     tree = parse(request.body)
     name = _event_name(tree)
