@@ -60,8 +60,8 @@ class MetaPart(AdminPart):
 
     def _fill(self, owner: Lead | Contact, fields: dict[int, Told], one: Told, lead: int | None) -> str:
         number = one.get("id")
-        if number is None and self.switches["meta_code"] == "accepted":
-            number = next((key for key, field in fields.items() if field["code"] == one.get("code") is not None), None)
+        if number is None and one.get("code") and self.switches["meta_code"] == "accepted":
+            number = next((key for key, field in fields.items() if field["code"] == one["code"]), None)
         values = [row["value"] for row in one.get("values") or [] if row.get("value") not in (None, "")]
         # Ids are whole numbers by the contract; digits in quotes are not documented.
         if not isinstance(number, int) or isinstance(number, bool) or number not in fields or not values:

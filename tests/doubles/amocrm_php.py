@@ -42,7 +42,7 @@ def padding(kind: str) -> dict[str, Any]:
     """What else a body may carry: more fields than a framework takes, or more bytes."""
     if kind == "3000 fields":
         values = [{"value": f"значение {place}"} for place in range(3)]
-        fields = [{"id": place, "name": f"Поле {place}", "code": "", "values": values} for place in range(500)]
+        fields = [{"id": place, "name": f"Поле {place}", "values": values} for place in range(600)]
         return {"leads": {"update": [{"id": 1, "name": "Много полей", "custom_fields": fields}]}}
     if kind == "2 MB":
         return {"leads": {"note": [{"note": {"id": 1, "text": "шторы " * 70_000}}]}}
