@@ -1,4 +1,4 @@
-"""amoCRM from the stand-in's sockets to the rows: hooks, lookups, the session in the lead (A1-A7, issue 4.5 and 4.6)."""
+"""amoCRM from the stand-in's sockets to the rows: hooks, lookups, the session in the lead (A1-A7)."""
 
 from __future__ import annotations
 

@@ -203,7 +203,15 @@ def _arrival(marks: Mapping[str, str]) -> str:
 
 def _found(facts: Mapping[str, Any], names: Names) -> str:
     where = _("Сессия найдена: %(moment)s, %(arrival)s.", moment=_moment(facts), arrival=_arrival(facts["marks"]))
-    return f"{where} {_meaning(facts, names)}"
+    return f"{where} {_meaning(facts, names)}{_age(facts)}"
+
+
+def _age(facts: Mapping[str, Any]) -> str:
+    """How old the session was when the person wrote, where that is worth a word: a field keeps the first one."""
+    days = facts.get("age_days")
+    if not days:
+        return ""
+    return " " + ngettext("К началу разговора ей %(num)s день.", "К началу разговора ей %(num)s дней.", days)
 
 
 def _by_beacon(facts: Mapping[str, Any], names: Names) -> str:

@@ -45,6 +45,7 @@ def upgrade():
         sa.Column("lead_fields", sa.JSON(), nullable=True),
         sa.Column("fields_read_at", MOMENT, nullable=True),
         sa.Column("consent_hash", sa.String(length=64), nullable=True),
+        sa.Column("applied_hash", sa.String(length=64), nullable=True),
         sa.Column("lease_owner", sa.String(length=64), nullable=True),
         sa.Column("lease_until", MOMENT, nullable=True),
         sa.Column("id", BIG, autoincrement=True, nullable=False),

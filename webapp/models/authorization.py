@@ -37,7 +37,8 @@ class Authorization(Numbered, Base):
 
     ``domain`` is a host, or scheme, host and port of a stand-in. ``long_lived``: the access token was made by hand and
     cannot be refreshed. ``consent_hash`` is that of the state which one consent may bring back. ``problem`` is a code
-    (Connection.explain). ``lead_fields`` is the list as last read.
+    (Connection.explain). ``lead_fields`` is the list as last read. ``applied_hash`` is that of the tokens which a
+    configuration file gave last: they are spent soon after, and applying the file again must not bring them back.
 
     ``lease_owner`` may refresh the tokens until ``lease_until``, nobody else; no transaction is open meanwhile.
     """
@@ -71,6 +72,7 @@ class Authorization(Numbered, Base):
     lead_fields: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON)
     fields_read_at: Mapped[datetime | None]
     consent_hash: Mapped[str | None] = mapped_column(String(64))
+    applied_hash: Mapped[str | None] = mapped_column(String(64))
     lease_owner: Mapped[str | None] = mapped_column(String(64))
     lease_until: Mapped[datetime | None]
 

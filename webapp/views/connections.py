@@ -33,7 +33,7 @@ blueprint = Blueprint("connections", __name__, url_prefix="/a/<slug>/integration
 #: Consents that one browser may have begun at a time.
 MOST_CONSENTS = 5
 
-TEMPLATE = "integrations/show.html"
+PAGE, CARD = "integrations/show.html", "integrations/authorization.html"
 
 
 @blueprint.post("/authorization")
@@ -45,11 +45,9 @@ def save(key: str) -> Any:
     typed = AuthorizationInput.read(integration, row, request.form)
     if request.form.get("action") == "preview":
         typed.substitute()
-        return page_or_block(TEMPLATE, "authorization_urls", **page(integration, auth=typed))
+        return _show("authorization_urls", integration, typed)
     if not typed.validate():
-        return page_or_block(
-            TEMPLATE, "authorization_card", invalid=True, **page(integration, auth=typed), auth_errors=typed.errors
-        )
+        return _show("authorization_card", integration, typed, invalid=True)
     row, changes = typed.save()
     row.redirect_uri = public_url(callback_path(integration.vendor))
     authorizations.tie(integration, row)
@@ -221,6 +219,12 @@ def order_reconciliation(key: str) -> Any:
 def hash_state(state: str) -> str:
     """What is kept of a consent's state. It has 192 random bits, so a plain hash is enough."""
     return hashlib.sha256(state.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _show(block: str, integration: Integration, typed: AuthorizationInput, *, invalid: bool = False) -> Any:
+    """What was typed, as it stands: the whole page, or to htmx the part of it."""
+    context = page(integration, auth=typed) | {"auth_errors": typed.errors}
+    return page_or_block(CARD if is_partial() else PAGE, block, invalid=invalid, **context)
 
 
 def _integration(key: str) -> Integration:

@@ -64,11 +64,11 @@ def callback(vendor: str) -> Any:
         db.session.rollback()
         log.warning("consent_failed", authorization=number, code=problem.code)
         flash(str(connection.explain(problem.code)), "refused")
-        return redirect(page, 303)
+        return redirect(page)
     audit.record(db.session, account_id, user=current_user, action="authorization.connect", subject=name, changes={})
     db.session.commit()
     flash(_("Подключено. Дальше выберите поле для сессии и сохраните настройки."), "ok")
-    return redirect(page, 303)
+    return redirect(page)
 
 
 @blueprint.get("/disabled")
@@ -189,4 +189,4 @@ def _read_fields(number: int, vendor: str) -> None:
 
 def _refused() -> Any:
     flash(_("Ссылка от сервиса устарела или начата в другом окне. Нажмите «Подключить» ещё раз."), "refused")
-    return redirect("/", 303)
+    return redirect("/")
