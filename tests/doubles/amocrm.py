@@ -26,7 +26,7 @@ and besides:
 
 * ``GET /_control/calls`` (``?route=``, ``?since=``), ``DELETE`` forgets them; ``GET /_control/counts``: calls by route
   and by route and account (``token.refresh:17029541``), ``pairs:<account>`` given, ``over_rate:<account>``,
-  ``most_at_once`` of each, and ``peak`` per second.
+  ``most_at_once`` of each, ``peak`` per second, ``slowest_hook_s`` (how long our slowest answer to a hook took).
 * ``GET /_control/deliveries``: every attempt of a hook. ``GET /_control/state``: accounts, their leads, talks, hooks.
 * ``POST /_control/faults`` ``{"faults": […]}`` queues, ``GET`` tells, ``DELETE`` clears: see amocrm_faults.
 * ``POST /_control/config``: ``{"switches": {…}, "clock": {…}, "chaos": {…}, "reached_at": {…}}``: see amocrm_switches.
@@ -277,7 +277,8 @@ class AmoDouble(MetaPart):
 
     def _counts(self, route: str | None) -> dict[str, Any]:
         counts = {"counts": dict(self.recorder.counts), "most_at_once": self.recorder.most_at_once}
-        return {**counts, "peak": self.recorder.peak(route)}
+        slowest = max((one.outcome.latency_s for one in list(self.deliveries)), default=0)
+        return {**counts, "peak": self.recorder.peak(route), "slowest_hook_s": slowest}
 
     def told_state(self) -> dict[str, Any]:
         """Accounts and what is in them."""

@@ -89,7 +89,9 @@ class Access:
 
 
 class AccessPart(OAuthPart):
-    """See the module."""
+    """See the module. ``steady`` gives the seconds by which rates are counted: the clock of a test may stand still."""
+
+    steady = staticmethod(time.monotonic)
 
     def forget_rates(self) -> None:
         """Nobody called yet, nobody is banned."""
@@ -131,7 +133,7 @@ class AccessPart(OAuthPart):
 
     def _count(self, tenant: Tenant, grant: Grant) -> None:
         """Two rates, by a steady clock: of the integration in the account, and of the account."""
-        now = time.monotonic()
+        now = self.steady()
         limits = (
             (self._recent[tenant.id, grant.integration], self.switches["rate_limit"]),
             (self._recent[tenant.id, ""], self.switches["account_rate_limit"]),

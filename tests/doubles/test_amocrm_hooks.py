@@ -273,7 +273,7 @@ def test_an_answer_after_two_seconds_is_a_failure(amo: AmoDouble, caller: Caller
     switch(amo, hook_timeout_s=0.2, hook_retries="off")
 
     def late(_request: Request) -> Reply:
-        time.sleep(0.5)
+        time.sleep(5)
         return Reply(200)
 
     receiver.answers = [late]
