@@ -55,6 +55,7 @@ from typing import Any
 
 from . import amocrm_switches
 from .amocrm_access import Denied
+from .amocrm_core import ACTIONS
 from .amocrm_faults import AFTER, Fault, instead, problem, unauthorized
 from .amocrm_http import JSON, Record, Reply, Request
 from .amocrm_meta import MetaPart
@@ -253,17 +254,16 @@ class AmoDouble(MetaPart):
             ("GET", "deliveries"): lambda _one: {"deliveries": [one.told() for one in list(self.deliveries)]},
             ("GET", "state"): lambda _one: self.told_state(),
         }
-        method = getattr(type(self), name, None)
         try:
             if (request.method, name) in table:
                 return Reply(200, table[request.method, name](request) or {}, JSON)
-            if request.method == "POST" and getattr(method, "is_action", False):
-                order = _order(request)
+            if request.method == "POST" and name in ACTIONS:
+                method, order = getattr(self, name), _order(request)
                 try:
-                    inspect.signature(method).bind(self, **order)
+                    inspect.signature(method).bind(**order)
                 except TypeError as error:
                     raise Refused(str(error)) from error
-                return Reply(200, method(self, **order), JSON)  # type: ignore[misc]
+                return Reply(200, method(**order), JSON)
             return Reply(404, {"error": f"no {request.method} {request.path} here"}, JSON)
         except Refused as error:
             return Reply(400, {"error": str(error)}, JSON)

@@ -126,9 +126,10 @@ class AccessPart(OAuthPart):
         grant.used = True
         other = request.headers.get("x-context-user-id")
         if other is not None:
-            user = tenant.users.get(int(other)) if other.isdecimal() else None  # type: ignore[assignment]
-            if user is None or user.is_free or not grant.as_admin:
+            named = tenant.users.get(int(other)) if other.isdecimal() else None
+            if named is None or named.is_free or not grant.as_admin:
                 raise Denied(problem(403, "Forbidden", "No such user"))
+            user = named
         return Access(request, tenant, grant, user, self.state.integrations[grant.integration].kind, tenant.link)
 
     def _count(self, tenant: Tenant, grant: Grant) -> None:

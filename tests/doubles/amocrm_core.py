@@ -22,10 +22,13 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 Action = TypeVar("Action", bound=Callable[..., Any])
 
+#: Names of the methods that the control surface may call.
+ACTIONS: set[str] = set()
+
 
 def action(function: Action) -> Action:
     """What ``POST /_control/<name>`` may do: the body's keys are the arguments, what is given back is JSON."""
-    function.is_action = True  # type: ignore[attr-defined]
+    ACTIONS.add(function.__name__)
     return function
 
 

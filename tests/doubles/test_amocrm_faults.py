@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import os
 import signal
 import subprocess
@@ -251,10 +250,12 @@ def test_it_runs_by_itself():
     root = Path(__file__).parents[2]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root, env=environment) as process:
-        assert process.stdout is not None
-        url = process.stdout.readline().rpartition(" ")[2].strip()
-        told = requests.get(f"{url}/_control/state", timeout=5).json()
-        assert f"http://{told['tenants']['17029541']['domain']}" == url
-        assert json.dumps(told)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        try:
+            assert process.stdout is not None
+            url = process.stdout.readline().rpartition(" ")[2].strip()
+            told = requests.get(f"{url}/_control/state", timeout=5).json()
+            assert f"http://{told['tenants']['17029541']['domain']}" == url
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0
+        finally:
+            process.kill()

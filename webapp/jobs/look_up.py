@@ -26,7 +26,7 @@ from webapp.models import (
     utc_now,
 )
 from webapp.recording import Occasion, record
-from webapp.vendors.connection import ConnectionProblem, Finding
+from webapp.vendors.connection import ConnectionProblem, Finding, Known
 
 log = structlog.get_logger()
 
@@ -50,7 +50,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 5, 3600
 class _Errand:
     """What to ask, as plain values."""
 
-    reference: str
+    known: Known
     authorization_id: int
     vendor: str
     region: str
@@ -67,7 +67,7 @@ def handle(row_id: int) -> None:
         return
     link = OpenLink(db.engine, current_app.config["SETTINGS"], errand.authorization_id, errand.vendor)
     try:
-        finding = link.connection.look(link, errand.reference, errand.options, errand.region, utc_now())
+        finding = link.connection.look(link, errand.known, errand.options, errand.region, utc_now())
     except ConnectionProblem as problem:
         _failed(session, row_id, problem)
         if not problem.needs_consent:
@@ -96,7 +96,7 @@ def _begin(session: Session, row_id: int) -> _Errand | None:
         session.commit()
         return None
     errand = _Errand(
-        communication.vendor_id,
+        _known(communication, lookup.missing or []),
         authorization.id,
         authorization.vendor,
         integration.account.region,
@@ -105,6 +105,12 @@ def _begin(session: Session, row_id: int) -> _Errand | None:
     )
     session.commit()
     return errand
+
+
+def _known(communication: Communication, missing: list[str]) -> Known:
+    """A lead that was not there may have been merged into another one: then the talk itself is asked for its lead."""
+    lead = None if "lead" in missing else (communication.details or {}).get("lead")
+    return Known(communication.vendor_id, lead, communication.client, communication.started_at)
 
 
 def _hear_what_waited(session: Session, integration: Integration, communication: Communication) -> None:

@@ -105,6 +105,17 @@ class LeadField:
 
 
 @dataclass(frozen=True)
+class Known:
+    """What the webhooks have told of a conversation already, so that it need not be asked for: its lead and contact on
+    the vendor's side, when it began."""
+
+    reference: str
+    lead: str | None = None
+    contact: str | None = None
+    started_at: datetime | None = None
+
+
+@dataclass(frozen=True)
 class Finding:
     """What the vendor's server said about a conversation.
 
@@ -199,7 +210,7 @@ class Connection(Protocol):
         """Subscribe a webhook address; gives how it stands then."""
         ...
 
-    def look(self, link: Link, reference: str, options: Mapping[str, Any], region: str, now: datetime) -> Finding:
+    def look(self, link: Link, known: Known, options: Mapping[str, Any], region: str, now: datetime) -> Finding:
         """What the server knows of a conversation. ``options`` are the integration's, ``region`` the account's."""
         ...
 

@@ -50,6 +50,10 @@ class Api:
                     raise ConnectionProblem("unreachable", detail=type(error).__name__, retry_after=20) from None
                 moved, access = True, self._link.access()
                 answer = self._again(access, method, path, body)
+            if answer.status_code == 404 and not moved and self._link.relocate():
+                # Not what was asked for is missing, but the whole account: it has moved.
+                moved, access = True, self._link.access()
+                answer = self._again(access, method, path, body)
             if answer.status_code != 401 or renewed:
                 break
             access = self._link.renew(access.tokens.access_token)
@@ -72,10 +76,12 @@ class Api:
             raise ConnectionProblem("unreachable", detail=type(error).__name__, retry_after=20) from None
 
     def _send(self, access: Access, method: str, path: str, body: Any) -> requests.Response:
-        wait = pacing.reserve(self._link.engine, self._lane(access), assumptions.REQUESTS_PER_SECOND)
+        asked_at = time.time()
+        wait = pacing.reserve(self._link.engine, self._lane(access), assumptions.REQUESTS_PER_SECOND, now=asked_at)
         if wait > LONGEST_WAIT:
             raise ConnectionProblem("paused", retry_after=wait)
-        time.sleep(wait)
+        # The place counts from when it was asked for, however long the database took to give it.
+        time.sleep(max(0.0, asked_at + wait - time.time()))
         headers = {
             "Authorization": f"Bearer {access.tokens.access_token}",
             "Accept": "application/json",

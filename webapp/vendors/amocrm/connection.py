@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from webapp.http import Client
 from webapp.settings import Settings
-from webapp.vendors.connection import Access, ConnectionProblem, Finding, LeadField, Link, Tokens, VendorAccount
+from webapp.vendors.connection import Access, ConnectionProblem, Finding, Known, LeadField, Link, Tokens, VendorAccount
 
 from . import assumptions, fields, looking, oauth
 from . import hosts as addresses
@@ -118,9 +118,9 @@ class AmocrmConnection:
             Api(link).call("POST", _WEBHOOKS, body | {"settings": [*EVENTS]})
         return self.hook(link, address) if assumptions.READ_HOOK_AFTER_POST else "ok"
 
-    def look(self, link: Link, reference: str, options: Mapping[str, Any], region: str, now: datetime) -> Finding:
+    def look(self, link: Link, known: Known, options: Mapping[str, Any], region: str, now: datetime) -> Finding:
         """See Connection.look."""
-        return looking.look(Api(link), link.access().url, reference, options, region, now)
+        return looking.look(Api(link), link.access().url, known, options, region, now)
 
     def closed_since(self, link: Link, since: datetime, until: datetime) -> list[tuple[str, bytes]]:
         """See Connection.closed_since."""

@@ -12,7 +12,7 @@ from webapp.contacts import normalise_email, normalise_phone
 from webapp.conversation import UTM_KEYS, Clues, Contact, Conversation, ConversationType, SessionToken, Stage
 from webapp.marks import decode_mark
 from webapp.vendors import VendorRequest
-from webapp.vendors.connection import ConnectionProblem, Finding
+from webapp.vendors.connection import ConnectionProblem, Finding, Known
 
 from . import assumptions
 from .api import Api, items
@@ -28,9 +28,15 @@ PAGE_SIZE = 250
 _LONGEST_PHONE = 100
 
 
-def look(api: Api, url: str, reference: str, options: Mapping[str, Any], region: str, now: datetime) -> Finding:
-    """Follow a talk to its lead and its contact. What is not there is said, never an error."""
-    talk = _absent(api, f"/api/v4/talks/{int(reference)}") or {}
+def look(api: Api, url: str, known: Known, options: Mapping[str, Any], region: str, now: datetime) -> Finding:
+    """Follow a talk to its lead and its contact. What is not there is said, never an error.
+
+    The talk itself is asked for only where its webhook named no lead.
+    """
+    if known.lead:
+        talk: dict[str, Any] = {"entity_id": known.lead, "contact_id": known.contact}
+    else:
+        talk = _absent(api, f"/api/v4/talks/{int(known.reference)}") or {"contact_id": known.contact}
     missing: list[str] = []
     lead_id = number(talk.get("entity_id")) if talk.get("entity_type") != "customer" else None
     lead = _absent(api, f"/api/v4/leads/{lead_id}?with=contacts") if lead_id else None
@@ -46,8 +52,9 @@ def look(api: Api, url: str, reference: str, options: Mapping[str, Any], region:
     value = _field_value(lead, wanted) if wanted else None
     if lead is not None and wanted and value is None:
         missing.append("session")
-    said = _conversation(talk, lead, contact, value, reference, region, now)
-    details = dict(said.details) | _lead_details(lead, lead_id, url, talk, now)
+    said = _conversation(talk, lead, contact, value, known.reference, region, now)
+    began = moment(talk.get("created_at"), now) or known.started_at
+    details = dict(said.details) | _lead_details(lead, lead_id, url, began, now)
     return Finding(replace(said, details=details), tuple(missing), value, lead_id)
 
 
@@ -176,11 +183,11 @@ def _main_contact(lead: Any) -> str | None:
     return number(main.get("id"))
 
 
-def _lead_details(lead: Any, lead_id: str | None, url: str, talk: dict[str, Any], now: datetime) -> dict[str, str]:
+def _lead_details(lead: Any, lead_id: str | None, url: str, began: datetime | None, now: datetime) -> dict[str, str]:
     if lead is None or lead_id is None:
         return {}
     details = {"lead_url": f"{url}/leads/detail/{lead_id}"}
-    created, began = moment(lead.get("created_at"), now), moment(talk.get("created_at"), now)
+    created = moment(lead.get("created_at"), now)
     if created and began and (began - created).days >= 1:
         # A filled field is never overwritten: the session may be as old as the lead (contract, 4.2).
         details["lead_age_days"] = str((began - created).days)

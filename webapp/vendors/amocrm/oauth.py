@@ -116,8 +116,12 @@ def _session(client: Client, access: Access) -> OAuth2Session:
 
 
 def _refuse_errors(answer: requests.Response) -> requests.Response:
-    """Their errors have no ``error`` key: without this Authlib would take one for a token."""
+    """Their errors have no ``error`` key: without this Authlib would take one for a token. And it would keep the spent
+    refresh token where an answer brings no new one."""
     if answer.status_code == 200:
+        told = answer.json()
+        if not isinstance(told, dict) or not all(_is_token(told.get(key)) for key in ("access_token", "refresh_token")):
+            raise ConnectionProblem("token_incomplete", needs_consent=True)
         return answer
     hint = _hint(answer)
     if assumptions.needs_consent(answer.status_code):
@@ -138,18 +142,19 @@ def _hint(answer: requests.Response) -> str:
 
 
 def _asked(ask: Any) -> Tokens:
-    """Ask for tokens and look at what came: a 200 may still hold none."""
+    """Ask for tokens."""
     try:
         told = ask()
     except (requests.RequestException, ValueError, TypeError, KeyError, AuthlibBaseError) as error:
         # No answer, half of one, or one that is no JSON: whether the vendor did it is unknown.
         raise ConnectionProblem("unreachable", detail=type(error).__name__, retry_after=30) from None
-    access_token, refresh_token = told.get("access_token"), told.get("refresh_token")
-    if not (isinstance(access_token, str) and access_token and isinstance(refresh_token, str) and refresh_token):
-        raise ConnectionProblem("token_incomplete", needs_consent=True)
     expires_at = told.get("expires_at")
     moment = datetime.fromtimestamp(expires_at, UTC) if isinstance(expires_at, int | float) else None
-    return Tokens(access_token, refresh_token, moment)
+    return Tokens(told["access_token"], told["refresh_token"], moment)
+
+
+def _is_token(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
 
 
 def locate(client: Client, access: Access) -> str | None:
