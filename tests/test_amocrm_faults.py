@@ -118,7 +118,7 @@ def test_an_integration_that_was_disabled_is_a_broken_connection_in_words(stage:
     """Contract 1.10: the call is signed, and amoCRM itself is asked whether it is so."""
     stage.amo.update_integration({"disabled_hook_uri": f"{stage.server}/oauth/amocrm/disabled"})
     told = stage.amo.disable()
-    assert [call["status"] for call in told["calls"]] == [200]
+    assert [call["code"] for call in told["calls"]] == [200]
     assert jobs_of(stage, "check_authorization") == 1
     stage.run("check_authorization", stage.authorization.id)
     assert (stage.authorization.state, stage.authorization.problem) == (AuthorizationState.BROKEN, "token_revoked")
@@ -129,7 +129,7 @@ def test_the_call_about_a_disabled_integration_is_believed_by_its_signature_alon
     stage.amo.configure({"switches": {"disabled_hook": switch}})
     stage.amo.update_integration({"disabled_hook_uri": f"{stage.server}/oauth/amocrm/disabled"})
     told = stage.amo.disable()
-    assert [call["status"] for call in told["calls"]] == [status]
+    assert [call["code"] for call in told["calls"]] == [status]
     assert jobs_of(stage, "check_authorization") == (status == 200)
 
 
@@ -216,11 +216,14 @@ def test_what_ended_while_the_integration_was_off_is_not_passed_behind_ones_back
     assert stage.communications() == []
 
 
-def test_an_older_amocrm_without_a_list_of_talks_is_asked_for_events(stage: Stage):
-    """Contract 3.1: the list of talks is new; events tell the same."""
+@pytest.mark.parametrize("events", ["all", "russian list"])
+def test_an_amocrm_without_a_list_of_talks_is_asked_for_events(stage: Stage, events: str):
+    """Contract 3.1: the list of talks is new, and the Russian list of events has none about the end of a talk."""
     reconcile(stage)
-    stage.amo.configure({"switches": {"delivery": "lost", "talks_list": "404"}})
-    missed = stage.talk()
+    stage.amo.configure({"switches": {"delivery": "lost", "talks_list": "404", "events": events}})
+    missed, still_open = stage.talk(), stage.talk()
+    stage.amo.message(missed, "Есть шторы?")
+    stage.amo.message(still_open, "А карнизы?")
     stage.amo.close_talk(missed)
     reconcile(stage)
     assert stage.communication().vendor_id == str(missed)

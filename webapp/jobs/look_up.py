@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -195,7 +196,9 @@ def _failed(session: Session, row_id: int, problem: ConnectionProblem) -> None:
     elif problem.retry_after is None:
         lookup.done_at, lookup.next_at = utc_now(), None
     else:
-        pause = min(FIRST_PAUSE * 2 ** min(lookup.failures - 1, 10), LONGEST_PAUSE)
+        # Not all at once: many lookups may have met the same fault at the same moment.
+        spread = 1 + secrets.randbelow(50) / 100
+        pause = min(FIRST_PAUSE * 2 ** min(lookup.failures - 1, 10) * spread, LONGEST_PAUSE)
         _again(session, lookup, max(pause, min(problem.retry_after, LONGEST_PAUSE)))
     session.commit()
 

@@ -21,6 +21,9 @@ TIMEOUT = (3.05, 20)
 #: Longer waits for a place in the lane are another try later, not a sleeping worker.
 LONGEST_WAIT = 20.0
 
+#: Seconds after which a call that got no good answer may be tried again; whoever repeats it makes them longer.
+AGAIN = 5.0
+
 #: Seconds to leave an account alone by what it answered, where it does not say itself.
 PAUSES = {402: 6 * 3600.0, 403: 15 * 60.0, 429: 2.0}
 
@@ -47,7 +50,7 @@ class Api:
                 answer = self._send(access, method, path, body)
             except requests.RequestException as error:
                 if moved or not isinstance(error, requests.ConnectionError) or not self._link.relocate():
-                    raise ConnectionProblem("unreachable", detail=type(error).__name__, retry_after=20) from None
+                    raise ConnectionProblem("unreachable", detail=type(error).__name__, retry_after=AGAIN) from None
                 moved, access = True, self._link.access()
                 answer = self._again(access, method, path, body)
             if answer.status_code == 404 and not moved and self._link.relocate():
@@ -73,7 +76,7 @@ class Api:
         try:
             return self._send(access, method, path, body)
         except requests.RequestException as error:
-            raise ConnectionProblem("unreachable", detail=type(error).__name__, retry_after=20) from None
+            raise ConnectionProblem("unreachable", detail=type(error).__name__, retry_after=AGAIN) from None
 
     def _send(self, access: Access, method: str, path: str, body: Any) -> requests.Response:
         asked_at = time.time()
@@ -127,7 +130,7 @@ class Api:
         if status == 404:
             return ConnectionProblem("not_found", detail=detail)
         if status >= 500:
-            return ConnectionProblem("server_error", detail=detail, retry_after=20)
+            return ConnectionProblem("server_error", detail=detail, retry_after=AGAIN)
         if 300 <= status < 400:
             return ConnectionProblem("redirected", retry_after=300)
         return ConnectionProblem("bad_request", detail=f"{status} {detail}".strip())

@@ -11,7 +11,7 @@ from webapp.http import Client
 from webapp.settings import Settings
 from webapp.vendors.connection import Access, ConnectionProblem, Finding, Known, LeadField, Link, Tokens, VendorAccount
 
-from . import assumptions, fields, looking, oauth
+from . import assumptions, fields, looking, oauth, talks
 from . import hosts as addresses
 from .api import Api, items
 from .values import line, number
@@ -124,7 +124,7 @@ class AmocrmConnection:
 
     def closed_since(self, link: Link, since: datetime, until: datetime) -> list[tuple[str, bytes]]:
         """See Connection.closed_since."""
-        return looking.closed_since(Api(link), since, until)
+        return talks.closed_since(Api(link), since, until)
 
     def explain(self, code: str) -> Any:
         """See Connection.explain."""

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode
 
 from webapp.contacts import normalise_email, normalise_phone
 from webapp.conversation import UTM_KEYS, Clues, Contact, Conversation, ConversationType, SessionToken, Stage
@@ -16,14 +15,11 @@ from webapp.vendors.connection import ConnectionProblem, Finding, Known
 
 from . import assumptions
 from .api import Api, items
-from .payload import RECONCILED, talk_conversation
+from .payload import talk_conversation
 from .values import line, moment, number
 
 #: The option that holds the number of the field with the session.
 FIELD_OPTION = "session_field"
-
-#: Rows of a page of talks.
-PAGE_SIZE = 250
 
 _LONGEST_PHONE = 100
 
@@ -36,16 +32,16 @@ def look(api: Api, url: str, known: Known, options: Mapping[str, Any], region: s
     if known.lead:
         talk: dict[str, Any] = {"entity_id": known.lead, "contact_id": known.contact}
     else:
-        talk = _absent(api, f"/api/v4/talks/{int(known.reference)}") or {"contact_id": known.contact}
+        talk = absent(api, f"/api/v4/talks/{int(known.reference)}") or {"contact_id": known.contact}
     missing: list[str] = []
     lead_id = number(talk.get("entity_id")) if talk.get("entity_type") != "customer" else None
-    lead = _absent(api, f"/api/v4/leads/{lead_id}?with=contacts") if lead_id else None
+    lead = absent(api, f"/api/v4/leads/{lead_id}?with=contacts") if lead_id else None
     if lead_id is None:
         missing.append("entity")
     elif lead is None:
         missing.append("lead")
     contact_id = _main_contact(lead) or number(talk.get("contact_id"))
-    contact = _absent(api, f"/api/v4/contacts/{contact_id}") if contact_id else None
+    contact = absent(api, f"/api/v4/contacts/{contact_id}") if contact_id else None
     if contact is None:
         missing.append("contact")
     wanted = options.get(FIELD_OPTION)
@@ -58,45 +54,7 @@ def look(api: Api, url: str, known: Known, options: Mapping[str, Any], region: s
     return Finding(replace(said, details=details), tuple(missing), value, lead_id)
 
 
-def closed_since(api: Api, since: datetime, until: datetime) -> list[tuple[str, bytes]]:
-    """The talks that were closed in this time, each with a webhook's body that tells it.
-
-    The list knows no order and no filter by time that is documented, so it is read to its end; a page that is older
-    than ``since`` as a whole, after others that were not younger than the one before, ends it sooner.
-    """
-    found: list[tuple[str, bytes]] = []
-    oldest_before: int | None = None
-    for page in api.pages("/api/v4/talks", "talks", {"limit": PAGE_SIZE, "page": 1}):
-        times = [int(number(talk.get("updated_at")) or 0) for talk in page]
-        for talk, updated in zip(page, times, strict=True):
-            reference = number(talk.get("talk_id"))
-            if reference and assumptions.is_closed(talk) and since.timestamp() <= updated <= until.timestamp():
-                found.append((assumptions.talk_key(reference), as_webhook(talk)))
-        descending = times == sorted(times, reverse=True) and (
-            oldest_before is None or max(times, default=0) <= oldest_before
-        )
-        if times and descending and max(times) < since.timestamp():
-            break
-        oldest_before = min(times, default=None) if descending else -1
-    return found
-
-
-def as_webhook(talk: Mapping[str, Any]) -> bytes:
-    """A talk of the API in the form in which a webhook tells one."""
-    pairs = [(RECONCILED, "1")]
-    account = number(talk.get("account_id"))
-    if account:
-        pairs.append(("account[id]", account))
-    for key in ("talk_id", "created_at", "updated_at", "rate", "contact_id", "chat_id", "entity_id", "entity_type",
-                "is_in_work", "is_read", "origin", "status"):  # fmt: skip
-        value = talk.get(key)
-        if value is not None:
-            text = ("1" if value else "0") if isinstance(value, bool) else str(value)
-            pairs.append((f"talk[update][0][{key}]", text))
-    return urlencode(pairs).encode()
-
-
-def _absent(api: Api, path: str) -> dict[str, Any] | None:
+def absent(api: Api, path: str) -> dict[str, Any] | None:
     """The object of this path; None for one that is not there, or not for us."""
     try:
         return api.get(path)
