@@ -16,7 +16,7 @@ SETTINGS = {"domain": "shop.example", "consent": False, "quiet": True}
 
 #: What the vendor's own part of the script needs, with what every script needs.
 COMMON = {"id": "abc", "session": "counter", "counters": [["shop.example", "/c/shop.js"]]}
-VENDORS = {"jivo": {"prefix": "as1.", "overwrite": False, "jwt": False}}
+VENDORS = {"jivo": {"prefix": "as1.", "overwrite": False, "jwt": False}, "amocrm": {"field": 316923}}
 
 
 def templates() -> list[tuple[str, dict[str, object]]]:

@@ -206,7 +206,7 @@ def _messages(communication: Communication, told: Conversation) -> None:
         rows.sort(key=lambda pair: pair[0])
         communication.messages = [row for _, row in rows]
         communication.message_count = len(rows)
-        if told.type is ConversationType.CHAT:
+        if told.type is ConversationType.CHAT or len({row["from"] for row in communication.messages}) > 1:
             communication.text = dialogue(communication.messages)
         else:
             # A request has one author, whose name stands in the contact already.
@@ -254,5 +254,8 @@ def _times(communication: Communication, told: Conversation, stages: dict[str, A
     if told.finished:
         end = told.finished_at or told.event_at or received_at
         known_end = communication.finished_at
-        communication.finished_at = max(known_end, end) if known_end and stages.get("finished_at") else end
+        if known_end and stages.get("finished_at"):
+            # A chat may be reopened; a request is made once, and what is told of it later is not its end.
+            end = (max if told.type is ConversationType.CHAT else min)(known_end, end)
+        communication.finished_at = end
         stages["finished_at"] = 1

@@ -74,6 +74,12 @@ DETAIL_NAMES = {
     "invited_at": _l("Приглашение показано"),
     "description": _l("Описание"),
     "status": _l("Категория клиента"),
+    "talk": _l("Беседа"),
+    "origin": _l("Источник беседы"),
+    "lead": _l("Сделка"),
+    "customer": _l("Покупатель"),
+    "lead_url": _l("Сделка в CRM"),
+    "lead_age_days": _l("Сделке дней до беседы"),
 }
 
 #: What the audit log calls each change.
@@ -94,6 +100,12 @@ AUDIT_ACTIONS = {
     "integration.change": _l("Настройки интеграции"),
     "integration.rotate": _l("Новый адрес вебхука"),
     "integration.archive": _l("Интеграция удалена"),
+    "integration.hook": _l("Подписка вебхука"),
+    "integration.reconcile": _l("Сверка"),
+    "authorization.change": _l("Авторизация"),
+    "authorization.use": _l("Выбор авторизации"),
+    "authorization.connect": _l("Авторизация подключена"),
+    "authorization.disconnect": _l("Авторизация отключена"),
     "integration.process_stored": _l("Обработка накопленного"),
     "events.replay": _l("Событие обработано заново"),
     "events.replay_failed": _l("Ошибочные события обработаны заново"),
@@ -211,7 +223,15 @@ def _arrival(marks: Mapping[str, str]) -> str:
 
 def _found(facts: Mapping[str, Any], names: Names) -> str:
     where = _("Сессия найдена: %(moment)s, %(arrival)s.", moment=_moment(facts), arrival=_arrival(facts["marks"]))
-    return f"{where} {_meaning(facts, names)}"
+    return f"{where} {_meaning(facts, names)}{_age(facts)}"
+
+
+def _age(facts: Mapping[str, Any]) -> str:
+    """How old the session was when the person wrote, where that is worth a word: a field keeps the first one."""
+    days = facts.get("age_days")
+    if not days:
+        return ""
+    return " " + ngettext("К началу разговора ей %(num)s день.", "К началу разговора ей %(num)s дней.", days)
 
 
 def _by_beacon(facts: Mapping[str, Any], names: Names) -> str:

@@ -22,7 +22,18 @@ from tests.factories import (
     map_channel,
 )
 from tests.views.acting import chat, make_person, send
-from webapp.models import KINDS, Account, Communication, Invitation, Role, WebhookEvent
+from webapp.models import (
+    KINDS,
+    Account,
+    Authorization,
+    Communication,
+    Integration,
+    Invitation,
+    Reconciliation,
+    Role,
+    WebhookEvent,
+    utc_now,
+)
 from webapp.views.access import declared
 
 
@@ -33,18 +44,26 @@ class World:
     slug: str
     mark: str
     key: str
+    #: The integration of a vendor that is connected.
+    connected_key: str
     secret: str
     public_id: str
     entries: dict[str, int]
     numbers: dict[str, int]
+
+    def _key(self, endpoint: str) -> str:
+        """Of the site, of the connected integration, or of the other one."""
+        room = endpoint.partition(".")[0]
+        return {"counter": f"site-{self.mark}", "connections": self.connected_key}.get(room, self.key)
 
     def values(self, endpoint: str, kind: str) -> dict[str, Any]:
         """What the addresses' variables stand for in this account."""
         number = self.numbers.get(endpoint) or (self.entries[kind] if endpoint.startswith("directory.") else None)
         return {
             "slug": self.slug,
-            "key": f"site-{self.mark}" if endpoint.startswith("counter.") else self.key,
+            "key": self._key(endpoint),
             "public_id": self.public_id,
+            "vendor": "amocrm",
             "kind": kind,
             "number": number,
             "token": f"no-such-token-{self.mark}",
@@ -64,6 +83,7 @@ def make_world(app: Flask, session: Session, slug: str) -> World:
     employee = make_employee(session, account, f"employee-{mark}", f"Сотрудник {mark}", f"{mark}@staff.example")
     integration = make_integration(session, account, f"jivo-{mark}", name=f"Jivo {mark}")
     map_channel(session, integration, "telegram", campaign=campaign)
+    _connect(session, make_integration(session, account, f"amo-{mark}", "amocrm", name=f"amoCRM {mark}"), mark)
     integration.employee_id = employee.id
     integration.point_to("source", None, source.id, site.id)
     visit = make_visit(session, account, f"session-{mark}", landing_url=f"https://{mark}.example/", site_id=site.id)
@@ -78,6 +98,7 @@ def make_world(app: Flask, session: Session, slug: str) -> World:
         slug=slug,
         mark=mark,
         key=key,
+        connected_key=f"amo-{mark}",
         secret=secret,
         public_id=public_id,
         entries={
@@ -97,6 +118,26 @@ def make_world(app: Flask, session: Session, slug: str) -> World:
     assert None not in {*world.entries.values(), *world.numbers.values()}
     session.rollback()
     return world
+
+
+def _connect(session: Session, integration: Integration, mark: str) -> None:
+    """An authorization whose account on the vendor's side is full of the mark; nothing answers at its address."""
+    row = Authorization(
+        account_id=integration.account_id,
+        vendor=integration.vendor,
+        key=f"authorization-{mark}",
+        name=f"Авторизация {mark}",
+        domain="http://127.0.0.1:9",
+        url="http://127.0.0.1:9",
+        client_id=f"client-{mark}",
+        client_secret=f"secret-{mark}",
+        vendor_account_id="1",
+        vendor_account_name=f"Аккаунт {mark}",
+        lead_fields=[{"id": 1, "name": mark, "kind": "text", "group": None, "problem": None, "usable": True}],
+    )
+    integration.authorization = row
+    session.add(Reconciliation(integration_id=integration.id, since=utc_now(), until=utc_now(), ordered_by=mark))
+    session.commit()
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import func, select
@@ -27,7 +26,9 @@ from webapp.models import (
 )
 from webapp.vendors import registry
 
+from .config_changes import Changes, plain
 from .config_check import LIST, Stored, check, read_options
+from .config_connections import apply_authorization, apply_connection
 from .config_reader import DIRECTORY, AccountPart, IntegrationPart, Reader
 from .config_schema import IntegrationEntry, TargetEntry
 from .config_yaml import read
@@ -64,31 +65,6 @@ class NotApplied(ValueError):
         self.mistakes = mistakes
 
 
-@dataclass
-class Changes:
-    """What changed in one account: by dotted name, [before, after]. Secrets are only said to have changed.
-
-    ``added`` are the names that stand for something new. ``warnings`` are for whoever applied the file.
-    """
-
-    slug: str
-    fields: dict[str, list[Any]] = field(default_factory=dict)
-    added: set[str] = field(default_factory=set)
-    warnings: list[str] = field(default_factory=list)
-
-    def add(self, label: str, words: str | None) -> None:
-        """Note something new."""
-        self.added.add(label)
-        self.fields[label] = [None, _plain(words)]
-
-    def set(self, row: Any, attribute: str, value: Any, label: str) -> None:
-        """Give the row's attribute this value, and note it if it was another."""
-        before = getattr(row, attribute)
-        if before != value:
-            setattr(row, attribute, value)
-            self.fields[label] = [_plain(before), _plain(value)]
-
-
 def apply(session: Session, content: bytes, *, subject: str) -> list[Changes]:
     """Apply the file's bytes; the caller commits. ``subject`` names the file in the audit record.
 
@@ -118,6 +94,13 @@ class _Applier:
                 self._entry(account, name, placed.entry, placed.rules)
             # What comes next refers to what was just made.
             self._session.flush()
+        for placed in self._part.authorizations:
+            key = placed.entry.key
+            row = self._rows["authorizations"].get(key)
+            self._rows["authorizations"][key] = apply_authorization(
+                self._session, account, row, placed.entry, self._changes
+            )
+        self._session.flush()
         for part in self._part.integrations:
             self._integration(account, part)
         self._session.flush()
@@ -190,6 +173,7 @@ class _Applier:
         if "employee" in entry.model_fields_set:
             self._refer(row, "employee", entry.employee, f"{label}.employee")
         self._options(row, entry.options or {}, label)
+        apply_connection(row, entry, self._rows["authorizations"], self._changes, label)
         if part.fallback or part.fallback_cleared:
             self._point(row, part.fallback.entry if part.fallback else None, f"{label}.fallback")
         self._channels(row, part, label)
@@ -262,7 +246,7 @@ class _Applier:
         if before != number:
             setattr(row, attribute, number)
             if label.rpartition(".")[0] not in self._changes.added:
-                self._changes.fields[label] = [self._key(one, before), _plain(key)]
+                self._changes.fields[label] = [self._key(one, before), plain(key)]
 
     def _id(self, one: str, key: str | None) -> int | None:
         return None if key is None else self._rows[LIST[one]][key].id
@@ -300,10 +284,6 @@ class _Applier:
 
 def _target(row: Target) -> tuple[Any, ...]:
     return str(row.kind or TargetKind.CAMPAIGN), row.campaign_id, row.source_id, row.site_id
-
-
-def _plain(value: Any) -> Any:
-    return str(value) if isinstance(value, str) else value
 
 
 def _shortened(fields: dict[str, list[Any]]) -> dict[str, Any]:

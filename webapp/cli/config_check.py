@@ -10,10 +10,12 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
-from webapp.models import KINDS, Account, Integration, Target, hash_secret
+from webapp.models import KINDS, Account, Authorization, Integration, Target, hash_secret
 from webapp.vendors import registry
 
-from .config_reader import DIRECTORY, LATER, AccountPart, IntegrationPart, Placed, Reader
+from .config_connections import check_authorization
+from .config_reader import DIRECTORY, KEYED, LATER, AccountPart, IntegrationPart, Placed, Reader
+from .config_schema import IntegrationEntry
 
 #: One entry of a list, for messages, and the list that a reference looks into.
 ONE = {"sites": "site", "campaigns": "campaign", "sources": "source", "employees": "employee"}
@@ -28,7 +30,7 @@ class Stored:
     """What the database has of an account in the file: rows by key, archived ones too."""
 
     account: Account | None = None
-    rows: dict[str, dict[str, Any]] = field(default_factory=lambda: {name: {} for name in (*KINDS, "integrations")})
+    rows: dict[str, dict[str, Any]] = field(default_factory=lambda: {name: {} for name in KEYED})
 
     @classmethod
     def of(cls, session: Session, slug: str | None) -> Stored:
@@ -36,7 +38,8 @@ class Stored:
         account = session.scalar(select(Account).where(Account.slug == slug).with_for_update()) if slug else None
         stored = cls(account)
         if account is not None:
-            for name, table in (*KINDS.items(), ("integrations", Integration)):
+            others = (("authorizations", Authorization), ("integrations", Integration))
+            for name, table in (*KINDS.items(), *others):
                 rows = session.scalars(select(table).where(table.account_id == account.id).order_by(table.id))
                 stored.rows[name] = {row.key: row for row in rows}
         return stored
@@ -90,6 +93,8 @@ class _Check:
                     self._say(f"{placed.path}.{NEEDED[name]}", f"is needed for a new {ONE[name]}")
                 if name == "campaigns":
                     self._refer("site", placed.entry.site, f"{placed.path}.site", row.site_id if row else None)
+        for placed in part.authorizations:
+            check_authorization(self._say, placed, self._stored.rows["authorizations"].get(placed.entry.key))
         for integration in part.integrations:
             self._integration(integration)
 
@@ -99,6 +104,7 @@ class _Check:
         if part.entry:
             self._refer("employee", part.entry.employee, f"{part.path}.employee", row.employee_id if row else None)
             self._vendor(part, row)
+            self._connection(part.entry, part.path, row)
         if part.fallback:
             self._target(part.fallback, row)
         mappings = {mapping.channel: mapping for mapping in row.mappings} if row else {}
@@ -120,6 +126,24 @@ class _Check:
             _values, problems = read_options(vendor, entry.options, row.options if row else {})
             for name, text in problems.items():
                 self._say(f"{part.path}.options.{name}", text)
+
+    def _connection(self, entry: IntegrationEntry, path: str, row: Integration | None) -> None:
+        """Authorization and session field belong to vendors whose server is asked, and to one vendor each."""
+        vendor = row.vendor if row else entry.vendor
+        if vendor in registry() and registry()[vendor].connection is None:
+            for name in entry.given("authorization", "session_field"):
+                self._say(f"{path}.{name}", f"does not belong to the vendor {vendor}")
+            return
+        key = entry.authorization
+        if key is None or self._part.slug is None:
+            return
+        named = [one.entry.vendor for one in self._part.authorizations if one.entry.key == key and one.entry.vendor]
+        stored = self._stored.rows["authorizations"].get(key)
+        known = named[0] if named else stored.vendor if stored else None
+        if known is None and key not in self._part.keys["authorizations"]:
+            self._say(f"{path}.authorization", f'no authorization has the key "{key}"')
+        elif known is not None and vendor and known != vendor:
+            self._say(f"{path}.authorization", f'the authorization "{key}" is one of {known}')
 
     def _target(self, placed: Placed[Any], row: Target | None) -> None:
         for one in ("campaign", "source", "site"):

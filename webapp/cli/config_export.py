@@ -8,10 +8,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
 from webapp.cabinets.embedded.rules import rules_to_config
-from webapp.models import KINDS, Account, Integration, Target, TargetKind
+from webapp.models import KINDS, Account, Authorization, Integration, Target, TargetKind
 from webapp.vendors import registry
 
 from .config_apply import ACCOUNT_FIELDS, VISITS_COLUMNS
+from .config_connections import export_authorization, export_connection
 
 
 def export(session: Session, *, account_id: int | None = None, secrets: bool = False) -> dict[str, Any]:
@@ -48,8 +49,16 @@ def _account(session: Session, account: Account, secrets: bool) -> dict[str, Any
         ],
         "sources": [{"key": row.key, **_ruled(row)} for row in lists["sources"]],
         "employees": [{"key": row.key, "full_name": row.full_name, "email": row.email} for row in lists["employees"]],
+        **_authorizations(session, account, secrets),
         "integrations": [_integration(row, keys, secrets) for row in integrations],
     }
+
+
+def _authorizations(session: Session, account: Account, secrets: bool) -> dict[str, Any]:
+    rows = session.scalars(
+        select(Authorization).where(Authorization.account_id == account.id).order_by(Authorization.id)
+    ).all()
+    return {"authorizations": [export_authorization(row, secrets) for row in rows]} if rows else {}
 
 
 def _ruled(row: Any) -> dict[str, Any]:
@@ -66,6 +75,7 @@ def _integration(row: Integration, keys: dict[str, dict[int, str]], secrets: boo
         "active": row.active,
         **secret,
         "employee": keys["employees"].get(row.employee_id),
+        **export_connection(row),
         "fallback": None if untouched else _target(row, keys),
         "fill_without_campaign": row.fill_without_campaign,
         "channels": [{"channel": mapping.channel, **_target(mapping, keys)} for mapping in row.mappings],

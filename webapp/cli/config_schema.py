@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
@@ -90,6 +91,26 @@ def _days(most: int) -> Any:
 def _priority(value: int) -> int:
     if not 0 <= value <= 100_000:
         raise _mistake("must be a number from 0 to 100000")
+    return value
+
+
+def _moment(value: Any) -> Any:
+    """A moment as ISO 8601 or as Unix seconds; without a zone it is UTC."""
+    if value is None or isinstance(value, datetime):
+        return value
+    text = str(value).strip()
+    try:
+        if text.isascii() and text.isdecimal():
+            return datetime.fromtimestamp(int(text), UTC)
+        found = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except (ValueError, OverflowError, OSError):
+        raise _mistake("must be a moment, such as 2026-11-21T14:02:00Z") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _number(value: int | None) -> int | None:
+    if value is not None and not 0 < value < 2**63:
+        raise _mistake("must be a positive whole number")
     return value
 
 
@@ -200,6 +221,23 @@ class ChannelEntry(TargetEntry):
     channel: Channel
 
 
+class AuthorizationEntry(Part):
+    """A connection to an account on a vendor's side. ``domain`` and addresses are checked where they are applied."""
+
+    key: Key
+    vendor: _text(32) = ""
+    name: _text(200) = ""
+    domain: _text(300) = ""
+    url: _text(500) = ""
+    token_url: _text(500) = ""
+    client_id: _text(200) = ""
+    client_secret: _text(500) = ""
+    access_token: _text(10_000) = ""
+    refresh_token: _text(10_000) = ""
+    expires_at: Annotated[datetime | None, BeforeValidator(_moment)] = None
+    long_lived_token: _text(10_000) = ""
+
+
 class IntegrationEntry(Part):
     """A connection of a vendor. Its default and its channels are read apart."""
 
@@ -209,6 +247,8 @@ class IntegrationEntry(Part):
     active: bool = False
     webhook_secret: Secret = ""
     employee: Key | None = None
+    authorization: Key | None = None
+    session_field: Annotated[int | None, AfterValidator(_number)] = None
     fill_without_campaign: bool = False
     widgets: dict[_text(100), Channel | None] | None = None
     options: Annotated[dict[str, Any] | None, BeforeValidator(_options)] = None

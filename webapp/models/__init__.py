@@ -2,6 +2,14 @@
 
 from .account import Account, CabinetKind, Invitation, Membership, Role, User
 from .audit import AuditRecord, WorkerBeat
+from .authorization import (
+    Authorization,
+    AuthorizationState,
+    Lookup,
+    Reconciliation,
+    WaitingEvent,
+    integration_authorization,
+)
 from .base import Base, use_encryption_keys, utc_now
 from .communication import Communication
 from .directory import KINDS, Campaign, Employee, Site, Source, clean_domain, fold
@@ -15,6 +23,8 @@ __all__ = [
     "KINDS",
     "Account",
     "AuditRecord",
+    "Authorization",
+    "AuthorizationState",
     "Base",
     "CabinetKind",
     "Campaign",
@@ -25,7 +35,9 @@ __all__ = [
     "Integration",
     "Invitation",
     "Lane",
+    "Lookup",
     "Membership",
+    "Reconciliation",
     "Role",
     "ScriptSighting",
     "Site",
@@ -36,6 +48,7 @@ __all__ = [
     "VendorClient",
     "Visit",
     "VisitTie",
+    "WaitingEvent",
     "WebhookEvent",
     "Widget",
     "WorkerBeat",
@@ -44,6 +57,7 @@ __all__ = [
     "event_communication",
     "fold",
     "hash_secret",
+    "integration_authorization",
     "use_encryption_keys",
     "utc_now",
 ]

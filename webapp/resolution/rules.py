@@ -141,6 +141,8 @@ def _seen(rule: Rule, question: Question, found: VisitFacts, oldest: timedelta) 
     if age > oldest:
         # Begun days count: a visit that is a second too old is not said to be as old as it may be.
         return Step(rule, Outcome.TOO_OLD, facts | {"days": -(-age // DAY), "limit": oldest.days}), None
+    if age >= DAY:
+        facts["age_days"] = age // DAY
     return Step(rule, Outcome.ANSWERED, facts), Finding(found.campaign, found.source, found.site, found.id)
 
 

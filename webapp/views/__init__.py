@@ -16,6 +16,7 @@ def init_app(app: Flask) -> None:
         account,
         auth,
         communications,
+        connections,
         counter,
         directory,
         errors,
@@ -25,6 +26,7 @@ def init_app(app: Flask) -> None:
         hooks,
         integrations,
         numbers,
+        oauth,
         options,
         people,
         rules_check,
@@ -33,20 +35,8 @@ def init_app(app: Flask) -> None:
     )
 
     numbers.init_app(app)
-    for module in (
-        hooks,
-        counter,
-        health,
-        auth,
-        integrations,
-        communications,
-        visits,
-        events,
-        directory,
-        options,
-        account,
-        people,
-    ):
+    rooms = (hooks, counter, health, auth, integrations, communications, visits, events, directory, options, account)
+    for module in (*rooms, people, connections, oauth):
         app.register_blueprint(module.blueprint)
     app.register_blueprint(rules_check.blueprint)
     app.before_request(access.refuse_undeclared)

@@ -17,6 +17,7 @@ from webapp.models import Account, ChannelMapping, Integration, TargetKind, utc_
 from webapp.vendors import registry
 from webapp.wording import channel_name
 
+from .connection_input import FieldInput
 from .picker import Picker
 
 MOST_MAPPINGS = 60
@@ -108,6 +109,7 @@ class SettingsInput:
     fallback: TargetInput
     fill_without_campaign: bool
     options: Form
+    session_field: FieldInput
     mappings: list[MappingInput] = field(default_factory=list)
     widgets: dict[int, str] = field(default_factory=dict)
 
@@ -122,6 +124,7 @@ class SettingsInput:
             TargetInput.of("", integration),
             integration.fill_without_campaign,
             registry()[integration.vendor].OptionsForm(data=integration.options or {}, prefix="option-"),
+            FieldInput.of(integration),
             [
                 MappingInput(row.channel, TargetInput.of(f"map-{number}-", row))
                 for number, row in enumerate(integration.mappings)
@@ -146,6 +149,7 @@ class SettingsInput:
             TargetInput.read("", account, form, required=False),
             form.get("fill_without_campaign") == "y",
             registry()[integration.vendor].OptionsForm(form, prefix="option-"),
+            FieldInput.read(integration, form) if _has_fields(integration) else FieldInput.of(integration),
             rows,
             {
                 widget.id: normalise_channel(form[f"widget-{widget.id}"]) or ""
@@ -186,6 +190,8 @@ class SettingsInput:
         found = [(self.name_error, "name")] if self.name_error else []
         if self.employee.error:
             found.append((self.employee.error, "employee"))
+        if self.session_field.error:
+            found.append((self.session_field.error, "session_field"))
         found += self.fallback.errors
         for number, row in enumerate(self.mappings):
             if row.error:
@@ -197,10 +203,14 @@ class SettingsInput:
         """Write it into the integration; gives what changed, for the record."""
         integration = self.integration
         before = state(integration)
-        integration.name, integration.employee_id = self.name, self.employee.id
+        integration.name = self.name
+        if registry()[integration.vendor].assigns_employee:
+            integration.employee_id = self.employee.id
         self.fallback.write(integration)
         integration.fill_without_campaign = self.fill_without_campaign
         integration.options = {**(integration.options or {}), **self.options.data}
+        if _has_fields(integration):
+            integration.options = {**integration.options, "session_field": self.session_field.id}
         kept = {row.channel: row for row in integration.mappings}
         for row in self.mappings:
             mapping = kept.pop(row.channel, None)
@@ -237,6 +247,11 @@ class SettingsInput:
         for target in (self.fallback, *(row.target for row in self.mappings)):
             for picker in (target.campaign, target.source, target.site):
                 picker.error = picker.error if picker.text else None
+
+
+def _has_fields(integration: Integration) -> bool:
+    """True when the session is kept in a field on the vendor's side."""
+    return registry()[integration.vendor].connection is not None
 
 
 def state(integration: Integration) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -33,8 +32,8 @@ class EmbeddedCabinet:
         return {email.casefold(): number for email, number in rows}
 
     def needs(self, account: Account) -> Sequence[Need]:
-        """See Cabinet.needs."""
-        return (Need("present", _l("Загрузка чатов из внешней системы — встроена в этот кабинет, подключать нечего")),)
+        """See Cabinet.needs. What it can load is built in, and the page says so itself."""
+        return ()
 
     def record(self, session: Session, communication_id: int) -> None:
         """The row itself is the record: nothing goes anywhere else."""
