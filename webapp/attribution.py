@@ -90,6 +90,7 @@ def attribute(
     communication.source_id = decision.source
     communication.site_id = decision.site
     communication.visit_id = decision.visit
+    communication.session_named = decision.session
     communication.trail = [
         {"rule": str(step.rule), "outcome": str(step.outcome), "facts": dict(step.facts)} for step in decision.trail
     ]
@@ -111,6 +112,7 @@ def policy(session: Session, account: Account, integration: Integration) -> Poli
                 default=_target(session, integration),
                 fill_without_campaign=integration.fill_without_campaign,
                 contact_window_days=account.contact_window_days,
+                **cabinet_of(account).policy(session, integration),
             ),
         )
         _keep(kept, integration.id, known)
@@ -149,6 +151,7 @@ def sightings(
         named_elsewhere=elsewhere,
         beacon=_facts(session, _beacon(session, communication, client)),
         contact=_facts(session, _by_contact(session, account, communication)),
+        refused=cabinet_of(account).refused(session, communication),
     )
 
 

@@ -39,9 +39,22 @@ WRONG = [
     (put("contact_window_days", value=0), "contact_window_days: must be a number of days from 1 to 180, or null"),
     (put("event_retention_days", value="week"), "event_retention_days: must be a whole number"),
     (put("colour", value="red"), "colour: unknown key"),
-    (put("cabinet", value={"kind": "dataapi"}), "cabinet.kind: not available in this version"),
+    (put("cabinet", value={"kind": "dataapi"}), "cabinet.url: is needed for this kind of cabinet"),
+    (put("cabinet", value={"kind": "dataapi"}), "sites: is read from the outside cabinet and cannot be in the file"),
+    (
+        put("cabinet", value={"kind": "dataapi", "access_token": " "}),
+        "cabinet.access_token: must be the key, as the cabinet showed it",
+    ),
+    (
+        put("cabinet", value={"kind": "dataapi", "url": "https://x.example"}),
+        "cabinet.url: must be https://dataapi.comagic.ru/v2.0, https://dataapi.uiscom.ru/v2.0, "
+        "https://dataapi.callgear.com/v2.0, or an address listed in EXTRA_VENDOR_HOSTS",
+    ),
     (put("cabinet", value={"kind": "paper"}), "cabinet.kind: must be 'embedded' or 'dataapi'"),
-    (put("cabinet", "url", value="https://x.example"), "cabinet.url: belongs to another kind of cabinet"),
+    (
+        put("cabinet", "url", value="https://dataapi.uiscom.ru/v2.0"),
+        "cabinet.url: belongs to another kind of cabinet",
+    ),
     (put("authorizations", value=[{"key": "main"}]), "authorizations: not available in this version"),
     (put("sites", value={"a": "b"}), "sites: must be a list"),
     (put("sites", 0, value="shop"), "sites[0]: must be a mapping"),

@@ -19,6 +19,8 @@ from webapp.queue import Schedule
 SCHEDULES = (
     Schedule("purge-expired", "purge_expired", daily_at="00:20"),
     Schedule("close-idle-chats", "close_idle_chats", every_seconds=3600, at_start=True),
+    Schedule("reconcile-deliveries", "reconcile", every_seconds=600, at_start=True),
+    Schedule("sync-directories", "sync", every_seconds=6 * 3600),
 )
 
 

@@ -4,7 +4,8 @@ from .account import Account, CabinetKind, Invitation, Membership, Role, User
 from .audit import AuditRecord, WorkerBeat
 from .base import Base, use_encryption_keys, utc_now
 from .communication import Communication
-from .directory import KINDS, Campaign, Employee, Site, Source, clean_domain, fold
+from .delivery import CabinetLink, CabinetPause, Delivery, DeliveryAttempt, DeliveryPhase, DeliveryState
+from .directory import KINDS, PICKED, Campaign, Employee, Site, Source, Tag, clean_domain, fold
 from .event import EventState, WebhookEvent, event_communication
 from .integration import ChannelMapping, Integration, Target, TargetKind, Widget, hash_secret
 from .pacing import Lane
@@ -13,13 +14,20 @@ from .visit import VendorClient, Visit
 
 __all__ = [
     "KINDS",
+    "PICKED",
     "Account",
     "AuditRecord",
     "Base",
     "CabinetKind",
+    "CabinetLink",
+    "CabinetPause",
     "Campaign",
     "ChannelMapping",
     "Communication",
+    "Delivery",
+    "DeliveryAttempt",
+    "DeliveryPhase",
+    "DeliveryState",
     "Employee",
     "EventState",
     "Integration",
@@ -29,6 +37,7 @@ __all__ = [
     "Role",
     "Site",
     "Source",
+    "Tag",
     "Target",
     "TargetKind",
     "User",

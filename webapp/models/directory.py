@@ -43,12 +43,14 @@ def searchable(*parts: str | None) -> str:
 class DirectoryEntry(Numbered):
     """What the four lists share. ``key`` is the name in the configuration file, or the outside cabinet's id.
 
-    ``search_text`` is the folded text that the pickers search.
+    ``search_text`` is the folded text that the pickers search. ``outside`` is what an outside cabinet tells of it
+    beyond our own fields; empty for what is kept here.
     """
 
     key: Mapped[str] = mapped_column(String(100))
     search_text: Mapped[str] = mapped_column(String(LONGEST_SEARCH_TEXT), default="")
     archived_at: Mapped[datetime | None]
+    outside: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
 
     @declared_attr
     def account_id(cls) -> Mapped[int]:
@@ -136,6 +138,23 @@ class Employee(DirectoryEntry, Base):
         self.search_text = searchable(self.full_name, self.email, self.key)
 
 
+class Tag(DirectoryEntry, Base):
+    """A tag of an outside cabinet, for communications. Embedded cabinets have none."""
+
+    __tablename__ = "tag"
+
+    name: Mapped[str] = mapped_column(String(255))
+
+    @property
+    def label(self) -> str:
+        """How a list shows it."""
+        return self.name
+
+    def refresh_search_text(self) -> None:
+        """Set what the pickers search, after a change."""
+        self.search_text = searchable(self.name, self.key)
+
+
 #: The four lists by the word used in addresses and in the configuration file.
 KINDS: dict[str, type[Site] | type[Campaign] | type[Source] | type[Employee]] = {
     "sites": Site,
@@ -143,3 +162,6 @@ KINDS: dict[str, type[Site] | type[Campaign] | type[Source] | type[Employee]] = 
     "sources": Source,
     "employees": Employee,
 }
+
+#: What a picker may offer: the lists, and the tags of an outside cabinet.
+PICKED: dict[str, Any] = {**KINDS, "tags": Tag}

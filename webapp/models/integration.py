@@ -80,6 +80,8 @@ class Integration(Numbered, Target, Base):
 
     ``fill_without_campaign``: chats whose visit matched no campaign go on to the later rules. ``options`` are the
     vendor's own settings. ``saved_at`` is the first «Сохранить». ``revision`` counts changes, the mapping's too.
+    ``handover`` concerns an outside cabinet: ``tag`` is the key of the tag set on what is handed over, and with
+    ``upload_sessions`` marks without a session become one.
     """
 
     __tablename__ = "integration"
@@ -98,6 +100,7 @@ class Integration(Numbered, Target, Base):
     employee_id: Mapped[int | None] = mapped_column(ForeignKey("employee.id"), index=True)
     fill_without_campaign: Mapped[bool] = mapped_column(default=False)
     options: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    handover: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     saved_at: Mapped[datetime | None]
     revision: Mapped[int] = mapped_column(default=0)
     archived_at: Mapped[datetime | None]

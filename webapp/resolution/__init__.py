@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from .catalogue import Catalogue, Condition, Entry, Match, Operator
 from .rules import IN_ORDER, OVER_VISITS, Finding
-from .values import Attribution, Outcome, Policy, Question, Rule, Sightings, Step, Target, VisitFacts
+from .values import MARKS, Attribution, Outcome, Policy, Question, Rule, Sightings, Step, Target, VisitFacts
 
 __all__ = [
+    "MARKS",
     "Attribution",
     "Catalogue",
     "Condition",
@@ -37,7 +38,7 @@ def resolve(question: Question, sightings: Sightings, policy: Policy) -> Attribu
         if kept.visit is not None and rule in OVER_VISITS:
             continue
         step, finding = rule(question, sightings, policy)
-        if finding and finding.visit is not None and finding.campaign is None and policy.fill_without_campaign:
+        if finding and finding.visit is not None and finding.campaign is None and _may_be_filled(policy):
             kept_rule, kept = step.rule, finding
             step, finding = Step(step.rule, Outcome.NO_CAMPAIGN, step.facts), None
         if finding and not _adds(finding, kept):
@@ -46,6 +47,11 @@ def resolve(question: Question, sightings: Sightings, policy: Policy) -> Attribu
         if finding:
             return _attribution(step.rule, finding, kept, trail)
     return _attribution(kept_rule, kept, Finding(), trail)
+
+
+def _may_be_filled(policy: Policy) -> bool:
+    """Only who counts the visits knows that one has no campaign."""
+    return policy.fill_without_campaign and not policy.sessions_elsewhere
 
 
 def _adds(finding: Finding, kept: Finding) -> bool:
@@ -62,4 +68,5 @@ def _attribution(rule: Rule, finding: Finding, kept: Finding, trail: list[Step])
         site=finding.site if kept.site is None else kept.site,
         visit=finding.visit if kept.visit is None else kept.visit,
         trail=tuple(trail),
+        session=finding.session,
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
-from .values import Outcome, Policy, Question, Rule, Sightings, Step, Target, VisitFacts
+from .values import LARGEST_SESSION, MARKS, Outcome, Policy, Question, Rule, Sightings, Step, Target, VisitFacts
 
 #: A cabinet takes no older session (contracts/dataapi.md).
 OLDEST_VISIT = timedelta(days=180)
@@ -25,6 +26,7 @@ class Finding:
     source: int | None = None
     site: int | None = None
     visit: int | None = None
+    session: str | None = None
 
 
 Answer = tuple[Step, Finding | None]
@@ -37,6 +39,8 @@ def visit(question: Question, sightings: Sightings, policy: Policy) -> Answer:
         return Step(Rule.VISIT, Outcome.ABSENT, {"page": bool(question.clues.page_url)}), None
     if token.visit is None:
         return Step(Rule.VISIT, Outcome.FOREIGN, {"kind": token.kind}), None
+    if policy.sessions_elsewhere:
+        return _unchecked(token.visit, token.kind, sightings)
     if sightings.named is None:
         outcome = Outcome.OTHER_ACCOUNT if sightings.named_elsewhere else Outcome.UNKNOWN
         return Step(Rule.VISIT, outcome, {"session": token.visit}), None
@@ -47,6 +51,9 @@ def beacon(question: Question, sightings: Sightings, policy: Policy) -> Answer:
     """The visit that the site script tied to the vendor's number of this person (B6)."""
     if sightings.beacon is None:
         return Step(Rule.BEACON, Outcome.ABSENT, {"client": question.clues.client}), None
+    refused = sightings.refused.get(sightings.beacon.session_id)
+    if refused is not None:
+        return Step(Rule.BEACON, Outcome.REFUSED, {"session": sightings.beacon.session_id, "why": refused}), None
     return _seen(Rule.BEACON, question, sightings.beacon, OLDEST_VISIT)
 
 
@@ -67,6 +74,8 @@ def utm(question: Question, sightings: Sightings, policy: Policy) -> Answer:
         return Step(Rule.UTM, Outcome.ABSENT), None
     campaign, source = policy.catalogue.campaign(marks), policy.catalogue.source(marks)
     facts: dict[str, Any] = {"marks": marks}
+    if campaign is None and source is None and policy.marks_elsewhere:
+        return _marks_elsewhere(question, sightings, policy, facts)
     if campaign is None and source is None:
         return Step(Rule.UTM, Outcome.NO_MATCH, facts), None
     if campaign:
@@ -103,6 +112,26 @@ IN_ORDER = (visit, beacon, contact, utm, channel, default)
 
 #: The rules that look for a visit; needless once one is found.
 OVER_VISITS = (visit, beacon, contact)
+
+
+def _unchecked(session: str, kind: str, sightings: Sightings) -> Answer:
+    """A session of an outside cabinet: it is named and handed on, and only the cabinet knows whether it is one."""
+    if not (session.isascii() and session.isdecimal() and 0 < int(session) <= LARGEST_SESSION):
+        return Step(Rule.VISIT, Outcome.FOREIGN, {"kind": kind}), None
+    if session in sightings.refused:
+        return Step(Rule.VISIT, Outcome.REFUSED, {"session": session, "why": sightings.refused[session]}), None
+    return Step(Rule.VISIT, Outcome.ANSWERED, {"session": session, "unchecked": True}), Finding(session=session)
+
+
+def _marks_elsewhere(question: Question, sightings: Sightings, policy: Policy, facts: dict[str, Any]) -> Answer:
+    """The outside cabinet has the rules: it is told of a session with these marks. That needs a site."""
+    host = (urlsplit(question.clues.page_url or "").hostname or "").removeprefix("www.")
+    site = policy.sites.get(host, policy.default.site)
+    if MARKS in sightings.refused:
+        return Step(Rule.UTM, Outcome.REFUSED, facts | {"why": sightings.refused[MARKS]}), None
+    if site is None:
+        return Step(Rule.UTM, Outcome.NO_MATCH, facts), None
+    return Step(Rule.UTM, Outcome.ANSWERED, facts | {"site": site, "unchecked": True}), Finding(site=site)
 
 
 def _seen(rule: Rule, question: Question, found: VisitFacts, oldest: timedelta) -> Answer:

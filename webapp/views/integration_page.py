@@ -75,7 +75,7 @@ def needs(integration: Integration) -> list[Need]:
     """«Что понадобится»: the cabinet's side as far as it can be checked, the vendor's for the user to check (J9)."""
     cabinet = cabinet_of(integration.account)
     vendor = registry()[integration.vendor]
-    return [*cabinet.needs(integration.account), *(Need("unknown", text) for text in vendor.guide.needs)]
+    return [*cabinet.needs(db.session(), integration), *(Need("unknown", text) for text in vendor.guide.needs)]
 
 
 def steps(integration: Integration, found: Communication | None) -> list[dict[str, Any]]:
