@@ -61,6 +61,14 @@ def producible() -> tuple[dict[str, Any], ...]:
         ask(question(client=client), Sightings(beacon=found))
     for found, window, has_contact in product(visits, (None, 30), (False, True)):
         ask(question(has_contact=has_contact), Sightings(contact=found), contact_window_days=window)
+    for token, fill, refused in product(tokens, (False, True), ({}, {"8f3c": "entity_not_found", "77": "forbidden"})):
+        elsewhere = Sightings(refused=refused, beacon=visit(1))
+        ask(question(token), elsewhere, sessions_elsewhere=True)
+        ask(question(SessionToken("as1.77", "own", "77")), elsewhere, sessions_elsewhere=True)
+        named = {visit(1).session_id: "invalid_date_time", "marks": "method_component_disabled"}
+        ask(question(client="412"), Sightings(refused=named, beacon=visit(1)), sessions_elsewhere=True)
+        marks = {"marks_elsewhere": True, "default": Target(source=2, site=13 if fill else None)}
+        ask(question(utm={"source": "unheard"}), Sightings(refused=named if refused else {}), **marks)
     targets = [Target(), Target(campaign=22), Target(source=2), Target(source=2, site=13)]
     utms = [{}, {"source": "yandex"}, {"medium": "social"}, {"source": "unheard"}]
     for utm, named, channel, widget, target in product(utms, visits, (None, "telegram"), (None, "AbCd"), targets):

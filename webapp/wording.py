@@ -97,6 +97,13 @@ AUDIT_ACTIONS = {
     "events.replay": _l("Событие обработано заново"),
     "events.replay_failed": _l("Ошибочные события обработаны заново"),
     "config.apply": _l("Применён файл настроек"),
+    "cabinet.connect": _l("Подключён кабинет"),
+    "cabinet.key": _l("Новый ключ Data API"),
+    "cabinet.disconnect": _l("Кабинет отключён"),
+    "cabinet.resume": _l("Передача возобновлена"),
+    "cabinet.sync": _l("Чтение справочников"),
+    "delivery.retry": _l("Передать ещё раз"),
+    "delivery.resend": _l("Удалить в кабинете и передать заново"),
 }
 
 
@@ -175,7 +182,7 @@ def _sentence(step: Mapping[str, Any], names: Names) -> Sentence:
 
 
 #: Outcomes that somebody may want to mend.
-_PROBLEMS = {"other_account", "later", "too_old", "unmapped", "not_set", "foreign", "unknown"}
+_PROBLEMS = {"refused", "other_account", "later", "too_old", "unmapped", "not_set", "foreign", "unknown"}
 
 
 def _moment(facts: Mapping[str, Any]) -> str:
@@ -190,6 +197,11 @@ def _arrival(marks: Mapping[str, str]) -> str:
 
 
 def _found(facts: Mapping[str, Any], names: Names) -> str:
+    if facts.get("unchecked"):
+        return _(
+            "В чате названа сессия %(session)s. Проверить её может только кабинет: передаём с ней.",
+            session=facts["session"],
+        )
     where = _("Сессия найдена: %(moment)s, %(arrival)s.", moment=_moment(facts), arrival=_arrival(facts["marks"]))
     return f"{where} {_meaning(facts, names)}"
 
@@ -262,7 +274,44 @@ def _too_old(facts: Mapping[str, Any], names: Names) -> str:
 
 def _utm_answered(facts: Mapping[str, Any], names: Names) -> str:
     marks = ", ".join(f"{name} = {value}" for name, value in facts["marks"].items())
+    if facts.get("unchecked"):
+        return _(
+            "Метки в самом чате: %(marks)s. Передаём их сессией на сайт %(site)s, кампанию определит кабинет.",
+            marks=marks,
+            site=names("site", facts.get("site")),
+        )
     return _("Метки в самом чате: %(marks)s.", marks=marks) + " " + _meaning(facts, names)
+
+
+def _session_refused(facts: Mapping[str, Any], names: Names) -> str:
+    return _(
+        "Кабинет не принял сессию %(session)s: %(why)s. Решают следующие правила.",
+        session=facts["session"],
+        why=refusal(facts.get("why")),
+    )
+
+
+def _marks_refused(facts: Mapping[str, Any], names: Names) -> str:
+    return _(
+        "Сделать сессию из меток чата кабинет не дал: %(why)s. Решают следующие правила.", why=refusal(facts.get("why"))
+    )
+
+
+#: Why an outside cabinet did not take a session; its own word where none is known.
+_REFUSALS = {
+    "entity_not_found": _l("такой в нём нет"),
+    "invalid_parameter_value": _l("номер не подходит"),
+    "invalid_date_time": _l("она старше 180 дней или позже чата"),
+    "invalid_parameters_combination": _l("она с другого сайта"),
+    "not_a_session": _l("это не номер сессии этого кабинета"),
+    "method_component_disabled": _l("в нём не подключена «Загрузка сессий из внешней системы»"),
+    "forbidden": _l("у ключа нет на это права"),
+}
+
+
+def refusal(mnemonic: Any) -> str:
+    """Why a session was not taken, in words."""
+    return str(_REFUSALS.get(str(mnemonic), mnemonic))
 
 
 def _utm_unmatched(facts: Mapping[str, Any], names: Names) -> str:
@@ -335,6 +384,8 @@ _WORDS: dict[tuple[str, str], Writer] = {
     ("default", "adds_nothing"): _adds_nothing(_default_answered),
     ("default", "not_set"): lambda facts, names: _("Кампания или источник по умолчанию не заданы."),
     ("visits", "no_campaign"): _no_campaign,
+    ("visits", "refused"): _session_refused,
+    ("utm", "refused"): _marks_refused,
     ("visits", "later"): lambda facts, names: _(
         "Сессия не принята: она началась %(moment)s, уже после чата.", moment=_moment(facts)
     ),

@@ -93,6 +93,7 @@ class Delivery(Numbered, Base):
     confirmed: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     confirmed_at: Mapped[datetime | None]
     differs: Mapped[list[str]] = mapped_column(JSON, default=list)
+    is_different: Mapped[bool] = mapped_column(default=False)
     updated_at: Mapped[datetime]
 
     communication: Mapped[Communication] = relationship()

@@ -119,6 +119,11 @@ class Source(RuledEntry, Base):
 
     __tablename__ = "source"
 
+    def refresh_search_text(self) -> None:
+        """Set what the pickers search, after a change: in an outside cabinet by channel and group as well."""
+        outside = self.outside or {}
+        self.search_text = searchable(self.name, self.key, outside.get("channel"), outside.get("group"))
+
 
 class Employee(DirectoryEntry, Base):
     """A person of the company."""

@@ -15,7 +15,9 @@ def init_app(app: Flask) -> None:
         access,
         account,
         auth,
+        cabinet,
         communications,
+        deliveries,
         directory,
         errors,
         events,
@@ -30,7 +32,10 @@ def init_app(app: Flask) -> None:
     )
 
     numbers.init_app(app)
-    for module in (hooks, health, auth, integrations, communications, events, directory, options, account, people):
+    for module in (
+        hooks, health, auth, integrations, communications, deliveries, events, directory, options, account, cabinet,
+        people,
+    ):  # fmt: skip
         app.register_blueprint(module.blueprint)
     app.before_request(access.refuse_undeclared)
     headers.init_app(app)

@@ -21,6 +21,7 @@ from webapp.models import Campaign, Communication, Integration, Role, Site, Sour
 from webapp.resolution import Rule
 
 from .access import member
+from .delivery_card import cabinet_card
 from .directory_search import like
 from .numbers import number_argument, row_number
 
@@ -162,6 +163,7 @@ def show(number: int) -> str:
         events=events,
         trail=wording.trail(found.trail or [], names_of([found])),
         title=heading(found),
+        **cabinet_card(found),
     )
 
 

@@ -40,9 +40,6 @@ SUCCEED_WORDS: dict[str, str] = {}
 #: U-14: seconds until a loaded communication is looked for, each after the last, before it is called absent.
 LOOK_AFTER = (60, 240, 600)
 
-#: U-14: the same where the server itself said that it failed: looking once is enough.
-LOOKS_AFTER_ERROR = 1
-
 #: U-14: seconds until an upload is read back, and until it is looked for again.
 CONFIRM_AFTER = (60, 240, 600, 3600, 6 * 3600)
 

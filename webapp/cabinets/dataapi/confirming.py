@@ -84,6 +84,7 @@ def _one(session: Session, number: int, ext_id: str, found: dict[str, object] | 
     delivery.confirm_at, delivery.confirmed, delivery.confirmed_at = None, found, utc_now()
     delivery.external_id = delivery.external_id or lookup.external_id(found)
     delivery.differs = lookup.differences(delivery.target or {}, found)
+    delivery.is_different = bool(delivery.differs)
 
 
 def _failed(session: Session, account_id: int, kind: str, failure: Failure, numbers: list[int]) -> None:

@@ -121,7 +121,7 @@ def take_back(session: Session, delivery: Delivery) -> None:
     delivery.phase = DeliveryPhase.DELETE
     delivery.refused, delivery.marks_session, delivery.shortened = {}, None, False
     delivery.confirmed = delivery.confirmed_at = delivery.confirm_at = None
-    delivery.differs, delivery.changed_after = [], False
+    delivery.differs, delivery.is_different, delivery.changed_after = [], False, False
     again(session, delivery)
 
 

@@ -145,9 +145,8 @@ def _try_again(session: Session, delivery: Delivery, task: Any, failure: Failure
     if task.phase == DeliveryPhase.SEND:
         delivery.attempts += 1
         if failure.kind is Kind.UNKNOWN or failure.mnemonic == "internal_error":
-            delivery.phase = DeliveryPhase.LOOK
-            unknown = failure.kind is Kind.UNKNOWN
-            delivery.looks = len(assumptions.LOOK_AFTER) if unknown else assumptions.LOOKS_AFTER_ERROR
+            # A server that says it failed may have done it before it did.
+            delivery.phase, delivery.looks = DeliveryPhase.LOOK, len(assumptions.LOOK_AFTER)
     if task.phase == DeliveryPhase.TAG and delivery.tries >= MOST_TAG_TRIES:
         delivery.tag_problem, delivery.phase = failure.mnemonic, DeliveryPhase.DONE
         return
