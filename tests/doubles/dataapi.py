@@ -18,9 +18,10 @@ In Python::
         double.metrics()                       # counts, points, calls at once, refusals for the limits
         double.add_host("callgear")            # one more port, of this project alone
 
-The same over HTTP, in the same words, under ``/_control/``: POST ``config`` (switches, clock, seen_ip, hold_s, hosts),
-``reset``, ``clock``, ``faults`` ({"faults": […], "chaos": {…}, "heal": true}), ``keys``, ``accounts``, ``sessions``,
-``directory``; GET ``calls`` (?method=&since=), ``faults``, ``metrics``, ``holdings`` and ``stored`` (?app_id=).
+The same over HTTP, in the same words, under ``/_control/``: POST ``config`` (switches, clock, seen_ip, hold_s,
+latency_s, hosts), ``reset``, ``clock``, ``faults`` ({"faults": […], "chaos": {…}, "heal": true}), ``keys``,
+``accounts``, ``sessions``, ``directory``; GET ``calls`` (?method=&since=), ``faults``, ``metrics``, ``holdings`` and
+``stored`` (?app_id=).
 
 The example account (dataapi_example) has every component and right, takes calls from anywhere, and has points enough.
 By itself: ``python -m tests.doubles.dataapi --port 9200``; DATAAPI_JOURNAL names the journal.
@@ -34,6 +35,7 @@ import os
 import re
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -109,23 +111,20 @@ class DataApiDouble(Controlled):
         if not _VERSION.fullmatch(call.path):
             status, value = self.answer(call)
             return of_json(value, status)
+        with self._counting:
+            self._running += 1
+            self._most_running = max(self._most_running, self._running)
+            self._number += 1
+            received = Received(self._number, self.clock.now(), call.path, call.headers, call.body, self._running)
+            self.received.append(received)
+            self._open[id(call)] = received
         with self._lock:
-            received = self._receive(call)
             reply = self._rpc(call, received)
             received.status, received.answer = reply.status, reply.content
-            return reply
-
-    def _receive(self, call: Call) -> Received:
-        self._running += 1
-        self._number += 1
-        self._most_running = max(self._most_running, self._running)
-        received = Received(self._number, self.clock.now(), call.path, call.headers, call.body, self._running)
-        self.received.append(received)
-        self._open[id(call)] = received
-        return received
+            return replace(reply, wait_s=reply.wait_s + self.latency_s)
 
     def _done(self, call: Call) -> None:
-        with self._lock:
+        with self._counting:
             received = self._open.pop(id(call), None)
             if received is not None:
                 received.ended_at = self.clock.now()
@@ -182,7 +181,7 @@ class DataApiDouble(Controlled):
         else:
             account = self._with_login(params.get("login"))
         received.app_id = account.app_id
-        account.budget.spend(now, self._running)
+        account.budget.spend(now, received.parallel)
         try:
             method.check(account)
             read = Reader(self.switches).read(params, {**method.common, **method.shapes})

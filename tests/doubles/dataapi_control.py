@@ -19,6 +19,9 @@ from .server import Call, Double, Refused, Route
 
 MOST_CALLS = 100_000
 
+#: The address that callers seem to have, seconds that a timeout holds and that every answer takes, projects by host.
+SETTINGS = ("seen_ip", "hold_s", "latency_s", "hosts")
+
 _PLAIN = ("name", "timezone", "project", "state", "ips")
 _POINTS = ("day", "minute", "parallel")
 
@@ -57,7 +60,7 @@ class Controlled(Double):
     def __init__(self, port: int = 0, journal: Path | str | None = None) -> None:
         super().__init__(port)
         self._journal = None if journal is None else Path(journal)
-        self._lock = threading.RLock()
+        self._lock, self._counting = threading.RLock(), threading.Lock()
         self._released = threading.Event()
         self._start_over()
 
@@ -69,7 +72,7 @@ class Controlled(Double):
         self.faults = Faults()
         self.received: deque[Received] = deque(maxlen=MOST_CALLS)
         self._running = self._most_running = self._number = 0
-        self.seen_ip, self.hold_s = "127.0.0.1", 15.0
+        self.seen_ip, self.hold_s, self.latency_s = "127.0.0.1", 15.0, 0.0
         self.hosts: dict[str, str] = {}
 
     def routes(self) -> dict[tuple[str, str], Route]:
@@ -91,15 +94,15 @@ class Controlled(Double):
         }
 
     def configure(self, order: dict[str, Any]) -> dict[str, Any]:
-        """``switches``, ``clock``, ``seen_ip``, ``hold_s``, ``hosts``; gives how they stand. Raises Refused."""
+        """``switches``, ``clock`` and SETTINGS; gives how they stand. Raises Refused."""
         with self._lock:
             switches = dataapi_switches.checked(order.pop("switches", {}))
-            rest = {name: order.pop(name) for name in ("seen_ip", "hold_s", "hosts") if name in order}
+            rest = {name: order.pop(name) for name in SETTINGS if name in order}
             told = super().configure(order)
             self.switches |= switches
             for name, value in rest.items():
                 setattr(self, name, value)
-            own = {"seen_ip": self.seen_ip, "hold_s": self.hold_s, "hosts": self.hosts}
+            own = {name: getattr(self, name) for name in SETTINGS}
             return {**told, **own, "switches": dict(self.switches)}
 
     def reset(self) -> dict[str, Any]:
@@ -158,7 +161,7 @@ class Controlled(Double):
 
     def calls(self, method: str | None = None, since: int = 0) -> list[Received]:
         """The calls of this method, or all, whose number is above ``since``."""
-        with self._lock:
+        with self._counting:
             return [one for one in self.received if one.number > since and method in (None, one.method)]
 
     def _told_calls(self, call: Call) -> dict[str, Any]:
@@ -168,13 +171,13 @@ class Controlled(Double):
     def metrics(self) -> dict[str, Any]:
         """Calls by method and outcome, points by account, calls at once, refusals for the limits."""
         with self._lock:
-            now = self.clock.now()
+            now, received = self.clock.now(), self.calls()
             outcomes: dict[str, Counter[str]] = {}
             minutes: Counter[int] = Counter()
-            for one in self.received:
+            for one in received:
                 outcomes.setdefault(one.method, Counter())[one.outcome] += 1
                 minutes[int(one.at // 60)] += 1
-            beyond = sum(one.outcome == "limit_exceeded" and one.fault is None for one in self.received)
+            beyond = sum(one.outcome == "limit_exceeded" and one.fault is None for one in received)
             return {
                 "calls": self._number,
                 "methods": {method: dict(found) for method, found in outcomes.items()},

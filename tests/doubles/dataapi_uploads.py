@@ -82,12 +82,12 @@ def _read(asked: Asked, kind: str, prepare: Prepare, place: int, item: Mapping[s
         known = next(asked.account.living(kind, ext_id), None)
         if known is not None:
             raise ApiError("duplicate_entity", field=name("ext_id"), value=ext_id)
-    if not found.get("phone") and not found.get("email"):
+    if "phone" not in found and "email" not in found:
         raise missed(asked.reader.name(kind), 'One of the parameters "phone", "email" is required')
     rule = asked.switches["phone_rule"]
-    if found.get("phone") and not re.fullmatch(_PHONES[rule], found["phone"]):
+    if "phone" in found and not re.fullmatch(_PHONES[rule], found["phone"]):
         raise wrong_value(name("phone"), found["phone"], f"E.164 is expected ({rule})")
-    if found.get("email") and not _EMAIL.fullmatch(found["email"]):
+    if "email" in found and not _EMAIL.fullmatch(found["email"]):
         raise wrong_value(name("email"), found["email"])
     return {**prepare(asked, found, name), "kind": kind, "ext_id": ext_id, "sent": found}
 
