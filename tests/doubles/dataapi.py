@@ -77,6 +77,7 @@ class DataApiDouble(Controlled):
         self._handler = handler(self._respond, self._done, lambda: self._released)
         self._server.RequestHandlerClass = self._handler
         self._open: dict[int, Received] = {}
+        self._own_hosts: dict[str, str] = {}
         self._more: list[tuple[Any, threading.Thread]] = []
 
     @property
@@ -96,7 +97,7 @@ class DataApiDouble(Controlled):
         thread.start()
         self._more.append((server, thread))
         host = f"127.0.0.1:{server.server_port}"
-        self.hosts[host] = project
+        self._own_hosts[host] = project
         return f"http://{host}/v2.0"
 
     def stop(self) -> None:
@@ -119,7 +120,12 @@ class DataApiDouble(Controlled):
             self.received.append(received)
             self._open[id(call)] = received
         with self._lock:
-            reply = self._rpc(call, received)
+            try:
+                reply = self._rpc(call, received)
+            except Exception as error:
+                # A mistake of the stand-in itself must not look like one of its faults.
+                received.outcome = f"broken: {type(error).__name__}: {error}"
+                reply = Reply(501, received.outcome.encode(), "text/plain; charset=utf-8")
             received.status, received.answer = reply.status, reply.content
             return replace(reply, wait_s=reply.wait_s + self.latency_s)
 
@@ -225,7 +231,8 @@ class DataApiDouble(Controlled):
         """The project behind the host that was asked, None where that host serves all."""
         host = call.headers.get("Host", "")
         name = urlsplit(f"//{host}").hostname or ""
-        return self.hosts.get(host) or self.hosts.get(name) or next((one for one in PROJECTS if one in name), None)
+        hosts = self._own_hosts | self.hosts
+        return hosts.get(host) or hosts.get(name) or next((one for one in PROJECTS if one in name), None)
 
     def _owner(self, params: Mapping[str, Any]) -> Account | None:
         """Whose limits an answer tells, as far as a key names somebody."""

@@ -33,7 +33,7 @@ ANSWERS = (
 )
 
 #: Those that change a true answer, so that the call must have been done.
-_OF_AN_ANSWER = frozenset({"slow_body", "cut", "cut_reset", "wrong_content_type", "gzip", *ANSWERS})
+_OF_AN_ANSWER = frozenset({"slow", "slow_body", "cut", "cut_reset", "wrong_content_type", "gzip", *ANSWERS})
 
 HTML = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 

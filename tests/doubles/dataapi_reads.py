@@ -16,6 +16,9 @@ from .dataapi_world import Account, Row
 COUNTER = ("call_tracking", "consultant", "lead", "sitephone")
 SETTINGS = ("data_api_settings",)
 
+#: The lists whose published samples lack columns that their tables have.
+_SAMPLED = frozenset({"sources", "groups", "channels"})
+
 _UTM = "static_utm_source* static_utm_medium* static_utm_campaign* static_utm_term* static_utm_content*"
 COLUMNS = {
     "sites": Columns.of(
@@ -55,7 +58,11 @@ def _list(kind: str, rows: Callable[[Asked], Iterable[Row]] | None = None) -> Ca
 
     def run(asked: Asked) -> dict[str, Any]:
         found = rows(asked) if rows else asked.account.directory[kind].values()
-        return page(asked, COLUMNS[kind], found, value)
+        result = page(asked, COLUMNS[kind], found, value)
+        if kind in _SAMPLED and asked.switches["sources_state"] == "absent":
+            untold = ("state", "default_source_id")
+            result["data"] = [{key: part for key, part in row.items() if key not in untold} for row in result["data"]]
+        return result
 
     return run
 
@@ -78,12 +85,6 @@ def _conditions(row: Row) -> dict[str, Any]:
     one = {"type": "include", "operator": "sub"}
     told = [{**one, "campaign_parameter": key, "value": value} for key, value in row.get("marks", {}).items()]
     return {"group_conditions": [{"conditions": told}]}
-
-
-def _sources(asked: Asked) -> Iterable[Row]:
-    absent = asked.switches["sources_state"] == "absent"
-    rows = asked.account.directory["sources"].values()
-    return [{**row, "state": None} if absent else row for row in rows]
 
 
 def _get_account(asked: Asked) -> dict[str, Any]:
@@ -133,7 +134,7 @@ METHODS = {
     "get.campaigns": _read(
         "campaigns", campaigns, any_of=COUNTER, rights=("ac_undefined:select", "ac:select", "ac_ext:select")
     ),
-    "get.sources": _read("sources", _sources, all_of=SETTINGS),
+    "get.sources": _read("sources", all_of=SETTINGS),
     "get.sources_groups": _read("groups", all_of=SETTINGS),
     "get.sources_channels": _read("channels", all_of=SETTINGS),
     "getobj.source": Method(_getobj_source, {"id": NUMBER.needed}, all_of=SETTINGS),

@@ -202,7 +202,7 @@ def _whence(asked: Asked, item: Mapping[str, Any], at: float, name: Callable[[st
         if campaign["status"] != "active":
             raise ApiError("campaign_is_inactive", field=name("campaign_id"), value=campaign_id)
     if source_id is not None:
-        if asked.switches["sources_state"] == "absent" or source_id not in lists["sources"]:
+        if source_id not in lists["sources"]:
             raise not_found(name("source_id"), source_id)
         state = lists["sources"][source_id]["state"]
         if state == "removed" or (state != "active" and asked.switches["source_rule"] == "active only"):

@@ -1,11 +1,13 @@
 """What the Data API stand-in keeps: accounts with their directories, keys, points and everything that was loaded.
 
-A world may have a journal: a file of JSON lines from which all that was loaded or changed comes back after a restart.
+A world may have a journal: a file of JSON lines from which all that was loaded or changed comes back after a restart; keys and
+accounts are made anew by whoever made them.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -226,11 +228,13 @@ class World:
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
     def _read(self, journal: Path) -> None:
-        for text in journal.read_text(encoding="utf-8").splitlines():
-            try:
-                line = json.loads(text)
-            except ValueError:
-                continue  # the line that was being written when it was killed
+        content = journal.read_bytes()
+        whole = content[: content.rfind(b"\n") + 1]
+        if whole != content:
+            # The line that was being written when it was killed; nobody was told that it is stored.
+            os.truncate(journal, len(whole))
+        for text in whole.decode().split("\n")[:-1]:
+            line = json.loads(text)
             if line["app_id"] not in self.accounts:
                 continue
             account = self.accounts[line["app_id"]]
