@@ -23,7 +23,7 @@ MARKS = (
     *(*UTM, *OPENSTAT, "gclid", "yclid", "ymclid", "ef_id", "tag_from", "cm_id", "referrer", "search_engine"),
     *("search_query", "ua_client_id", "ym_client_id", "entrance_page_url", "entrance_page_title"),
 )
-VISITOR = (*("browser_name", "browser_version", "os_name", "os_version", "screen", "language"),)
+VISITOR = ("browser_name", "browser_version", "os_name", "os_version", "screen", "language")
 
 _SESSION: Mapping[str, Shape] = {
     "ext_id": STRING.needed,

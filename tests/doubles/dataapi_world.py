@@ -1,7 +1,7 @@
 """What the Data API stand-in keeps: accounts with their directories, keys, points and everything that was loaded.
 
-A world may have a journal: a file of JSON lines from which all that was loaded or changed comes back after a restart; keys and
-accounts are made anew by whoever made them.
+A world may have a journal: a file of JSON lines from which all that was loaded or changed comes back after a restart.
+Keys and accounts are made anew by whoever made them.
 """
 
 from __future__ import annotations
