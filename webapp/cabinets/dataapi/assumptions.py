@@ -85,6 +85,13 @@ def names_the_session(mnemonic: str, field: str | None) -> bool:
     return not field or "visitor_session_id" in field or mnemonic in VAGUE_REFUSALS
 
 
+def names_a_reference(mnemonic: str, field: str | None) -> bool:
+    """Not in the contract's list: a removed source or a foreign employee may be told as unknown or as a wrong value."""
+    last = str(field or "").rpartition(".")[2]
+    known = ("campaign_id", "source_id", "site_id", "employee_id")
+    return mnemonic == "entity_not_found" or (mnemonic == "invalid_parameter_value" and last in known)
+
+
 def names_a_message(mnemonic: str, field: str | None) -> bool:
     """U-05: whether a message was refused for its length or its characters."""
     return mnemonic == "invalid_parameter_value" and bool(field) and str(field).rpartition(".")[2] == "message"

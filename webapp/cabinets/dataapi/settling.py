@@ -21,9 +21,6 @@ log = structlog.get_logger()
 #: How often a tag is tried before it is given up: what was uploaded stays uploaded.
 MOST_TAG_TRIES = 5
 
-#: Words of a refusal that speak of one reference among the ids that we gave.
-_REFERENCES = {"campaign_is_inactive": "campaign_is_inactive", "entity_not_found": "unknown_entity"}
-
 
 def settle(session: Session, delivery: Delivery, task: Any, came: Any, decide: Callable[..., Any]) -> None:
     """Write into the delivery what came of the attempt; the caller commits."""
@@ -204,8 +201,10 @@ def _refused(session: Session, delivery: Delivery, task: Any, failure: Failure, 
     else:
         delivery.attempts += 1
         told = {**failure.facts, "message": failure.message}
-        if failure.mnemonic in _REFERENCES and task.phase == DeliveryPhase.SEND:
-            hold(session, delivery, _REFERENCES[failure.mnemonic], told)
+        if task.phase == DeliveryPhase.SEND and failure.mnemonic == "campaign_is_inactive":
+            hold(session, delivery, failure.mnemonic, told)
+        elif task.phase == DeliveryPhase.SEND and assumptions.names_a_reference(failure.mnemonic, failure.field):
+            hold(session, delivery, "unknown_entity", told)
         else:
             delivery.state, delivery.reason, delivery.facts = DeliveryState.FAILED, "refused", told
             delivery.next_at = None
