@@ -39,8 +39,6 @@ WRONG = [
     (put("contact_window_days", value=0), "contact_window_days: must be a number of days from 1 to 180, or null"),
     (put("event_retention_days", value="week"), "event_retention_days: must be a whole number"),
     (put("colour", value="red"), "colour: unknown key"),
-    (put("cabinet", value={"kind": "dataapi"}), "cabinet.url: is needed for this kind of cabinet"),
-    (put("cabinet", value={"kind": "dataapi"}), "sites: is read from the outside cabinet and cannot be in the file"),
     (
         put("cabinet", value={"kind": "dataapi", "access_token": " "}),
         "cabinet.access_token: must be the key, as the cabinet showed it",

@@ -108,6 +108,10 @@ class Campaign(RuledEntry, Base):
     site_id: Mapped[int | None] = mapped_column(ForeignKey("site.id"), index=True)
     site: Mapped[Site | None] = relationship()
 
+    def refresh_search_text(self) -> None:
+        """Set what the pickers search, after a change: in an outside cabinet by the site as well."""
+        self.search_text = searchable(self.name, self.key, (self.outside or {}).get("domain"))
+
     @property
     def label(self) -> str:
         """How a list shows it: the campaign and its site."""

@@ -19,7 +19,7 @@ UPLOADS = {ConversationType.CHAT: "upload.chats", ConversationType.OFFLINE_MESSA
 LISTS = {ConversationType.CHAT: "chats", ConversationType.OFFLINE_MESSAGE: "offline_messages"}
 
 
-@dataclass
+@dataclass(eq=False)
 class Held(Exception):
     """It cannot be sent as it is. ``reason`` is a code of webapp.cabinets.dataapi.words."""
 
@@ -27,7 +27,7 @@ class Held(Exception):
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass
+@dataclass(eq=False)
 class SessionUnusable(Exception):
     """The session is none that a cabinet can be told of."""
 

@@ -68,7 +68,7 @@ _BY_CODE = {
 _ADDRESS = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b|\b[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}\b", re.IGNORECASE)
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False, repr=False)
 class Failure(Exception):
     """A call that did not go well. ``mnemonic`` is the server's word or our own, ``params`` the parts of its message,
     ``limits`` what it told of the points, ``answer`` the body as it came."""
@@ -80,6 +80,10 @@ class Failure(Exception):
     params: dict[str, Any] = dataclasses.field(default_factory=dict)
     limits: dict[str, int] = dataclasses.field(default_factory=dict)
     answer: str = ""
+
+    def __str__(self) -> str:
+        """The word alone: what was answered may repeat what was sent, and logs must not have that."""
+        return self.mnemonic
 
     @property
     def account_wide(self) -> bool:

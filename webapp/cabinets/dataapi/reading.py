@@ -128,12 +128,17 @@ def _campaigns(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def _one_system_campaign_a_site(lists: dict[str, Listing]) -> None:
+    """And every campaign knows its site's domain."""
     for site in lists["sites"].entries:
         lists["campaigns"].entries[f"{compose.NO_CAMPAIGN}.{site}"] = {
             "name": None,
             "site": site,
             "outside": {"type": "system"},
         }
+    for campaign in lists["campaigns"].entries.values():
+        # Pickers search by the site as well.
+        site = lists["sites"].entries.get(campaign["site"] or "")
+        campaign["outside"] = {**campaign["outside"], **({"domain": site["domain"]} if site else {})}
     lists["campaigns"].whole = lists["campaigns"].whole and lists["sites"].whole
 
 
