@@ -21,6 +21,7 @@ from typing import Any
 from webapp import logs
 from webapp.supervisor import Program, run
 
+from . import demo_dataapi
 from .demo_chats import DemoChat, chat, past_moments
 from .jivo import JivoDouble
 
@@ -68,11 +69,15 @@ def main() -> int:
         print(f"{data_dir} belongs to another installation: give the demo a DATA_DIR of its own", file=sys.stderr)
         return 2
     print("  Готовим пример…", flush=True)
+    demo_dataapi.allow(state)
     _prepare(state)
+    demo_dataapi.prepare(state, EMAIL, _flask)
+    cabinet = (sys.executable, "-m", "tests.doubles.demo_dataapi", str(state.kept["dataapi_port"]))
     return run(
         (
             Program("product", (sys.executable, "-m", "webapp.supervisor"), essential=True),
             Program("chats", (sys.executable, "-m", "tests.doubles.demo", "chats")),
+            Program("cabinet", cabinet),
         )
     )
 
@@ -129,6 +134,7 @@ def send_chats() -> None:
             url=f"http://localhost:{port}", double=double.url, pause=pause, data_dir=state.data_dir, **words
         )
         print(told, flush=True)
+        print(demo_dataapi.TOLD.format(url=f"http://localhost:{port}"), flush=True)
         volume = state.kept["volume"]
         moments = past_moments(volume, state.kept["started"])
         if state.kept["sent"] < volume:

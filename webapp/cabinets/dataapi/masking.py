@@ -35,7 +35,7 @@ def _hidden(value: Any) -> Any:
 
 def masked_request(method: str, params: dict[str, Any]) -> str:
     """A request as JSON."""
-    return _text({"method": method, "params": masked({"access_token": "", **params})})
+    return _text({"method": method, "params": {"access_token": MASK, **masked(params)}})
 
 
 def masked_answer(answer: str) -> str | None:

@@ -57,8 +57,9 @@ def read(line: Line, say: Callable[[str, int], None]) -> Found:
         params = {"fields": list(SOURCE_FIELDS)} if name == "sources" else {}
         rows, whole, problem = _pages(line, method, params)
         lists[name] = Listing(make(rows), whole, problem)
+        if name == "campaigns":
+            _one_system_campaign_a_site(lists)
         say(name, len(lists[name].entries))
-    _one_system_campaign_a_site(lists)
     zone = account.get("timezone")
     return Found(str(zone) if zone else None, account.get("name"), lists)
 

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from webapp.models import PICKED, Account, CabinetKind, utc_now
 
-from . import compose, handing, line, reading
+from . import checking, compose, handing, line, reading
 from .failures import Failure
 from .line import Line
 from .reading import Found, Listing
@@ -46,6 +46,7 @@ def sync(
     if account.cabinet_kind != CabinetKind.DATAAPI:
         raise LookupError("the cabinet is embedded")
     connection = Line.of(session, account)
+    url, token = str(account.cabinet_url), str(account.cabinet_access_token)
     _begin(session, account_id)
 
     def tell(name: str, number: int) -> None:
@@ -70,7 +71,14 @@ def sync(
     problems = {name: listing.problem for name, listing in found.lists.items() if listing.problem}
     parts = [name for name, listing in found.lists.items() if not listing.whole and not listing.problem]
     _finish(session, account_id, {"state": "done", "problems": problems, "incomplete": parts})
-    line.link_of(session, account_id).synced_at = utc_now()
+    link = line.link_of(session, account_id)
+    link.synced_at = utc_now()
+    if link.check is None:
+        # Connected by a file: nobody has looked yet what the key opens.
+        session.commit()
+        checked = checking.check(url, token, line.client())
+        link = line.link_of(session, account_id)
+        link.check, link.checked_at = checked, utc_now()
     line.resume(session, account_id)
     session.commit()
     handing.reconcile(session, account_id)
