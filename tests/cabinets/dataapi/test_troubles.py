@@ -137,6 +137,7 @@ def test_a_component_that_is_not_bought_stops_its_own_type_only(outside: Outside
 
 def test_points_that_are_used_up_are_waited_for(outside: Outside):
     outside.double.set_account(minute=20)
+    outside.wait(minutes=1)
     outside.send(*chats(1, 60))
     outside.run(seconds=3600)
     metrics = outside.double.metrics()

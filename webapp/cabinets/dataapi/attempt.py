@@ -104,7 +104,7 @@ def _begin(session: Session, delivery_id: int, decide: Decide, probe: bool) -> t
     link = session.get(CabinetLink, account.id)
     if link is not None and link.blocked_until is not None and link.blocked_until > now:
         delivery.reason = "limit_exceeded"
-        handing.schedule(session, delivery, line.seconds_until(link.blocked_until))
+        handing.schedule(session, delivery, handing.seconds_in_line(session, account.id, link))
         return None, None
     if delivery.busy_until is not None:
         _worker_died(session, delivery)

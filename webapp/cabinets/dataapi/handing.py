@@ -15,6 +15,7 @@ from webapp import queue
 from webapp.conversation import ConversationType
 from webapp.models import (
     Account,
+    CabinetLink,
     CabinetPause,
     Communication,
     Delivery,
@@ -39,6 +40,9 @@ OVERDUE = timedelta(minutes=10)
 
 #: Rows of one transaction of the reconciliation.
 BATCH = 500
+
+#: How many that wait are counted.
+LONGEST_LINE = 2000
 
 #: Pending, and waiting for the conversation's end rather than for a job.
 UNFINISHED = "unfinished"
@@ -139,7 +143,18 @@ def schedule(session: Session, delivery: Delivery, seconds: float = 0.0) -> None
         delivery.reason = None
     delivery.updated_at = utc_now()
     session.flush()
-    queue.enqueue(session, "upload", delivery.id, delay_seconds=seconds, key=f"{delivery.id}:{delivery.turn}")
+    queue.enqueue(session, "upload", delivery.id, delay_seconds=seconds, key=_key(delivery))
+
+
+def _key(delivery: Delivery) -> str:
+    return f"{delivery.id}:{delivery.turn}"
+
+
+def seconds_in_line(session: Session, account_id: int, link: CabinetLink) -> float:
+    """Until somewhere in the line that forms while no points are left: all at once would only find them used up."""
+    waiting = select(Delivery.id).where(Delivery.account_id == account_id, Delivery.state == DeliveryState.PENDING)
+    ahead = session.scalar(select(func.count()).select_from(waiting.limit(LONGEST_LINE).subquery())) or 0
+    return line.seconds_until(link.blocked_until or utc_now()) + _noise.uniform(0, ahead / line.rate_of(link))
 
 
 def retry_seconds(tries: int) -> float | None:
@@ -189,19 +204,23 @@ def reconcile(session: Session, account_id: int) -> None:
         or_(Delivery.reason.is_(None), Delivery.reason != UNFINISHED),
         or_(Delivery.busy_until.is_(None), Delivery.busy_until < utc_now()),
     )
+    last = 0
     while True:
         stopped = {one.scope for one in line.pauses(session, account_id)}
         if line.WHOLE in stopped:
             break
         found = session.scalars(
             select(Delivery)
-            .where(*lost, Delivery.type.not_in(stopped))
+            .where(*lost, Delivery.type.not_in(stopped), Delivery.id > last)
             .order_by(Delivery.id)
             .limit(BATCH)
             .with_for_update()
         ).all()
         for delivery in found:
-            schedule(session, delivery)
+            last = delivery.id
+            # What is late because many are before it has a job all the same.
+            if delivery.next_at is None or not queue.is_waiting(session, "upload", _key(delivery)):
+                schedule(session, delivery)
         session.commit()
         if len(found) < BATCH:
             break

@@ -31,7 +31,7 @@ def settle(session: Session, delivery: Delivery, task: Any, came: Any, decide: C
         line.keep_limits(session, delivery.account_id, came.limits, exceeded=True)
         delivery.reason, delivery.facts = "limit_exceeded", {}
         link = line.link_of(session, delivery.account_id)
-        handing.schedule(session, delivery, line.seconds_until(link.blocked_until or utc_now()))
+        handing.schedule(session, delivery, handing.seconds_in_line(session, delivery.account_id, link))
     elif came.kind is Kind.STOP:
         _stopped(session, delivery, task, came, decide)
     elif came.kind is Kind.ITEM or (came.kind is Kind.DONE and task.phase != DeliveryPhase.SEND):
