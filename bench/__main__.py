@@ -8,7 +8,7 @@ import sqlite3
 import sys
 from pathlib import Path
 
-from bench import intake, pages
+from bench import deliveries, intake, pages
 
 RESULTS = Path(__file__).with_name("results.md")
 
@@ -22,7 +22,7 @@ measured in the same run.
 def main() -> None:
     """Measure and write; what is measured is printed as it comes."""
     lines = [HEAD, f"{os.cpu_count()} cores, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}.", ""]
-    for part in (intake, pages):
+    for part in (intake, pages, deliveries):
         found = part.measure()
         sys.stdout.write("\n".join(found) + "\n")
         sys.stdout.flush()
