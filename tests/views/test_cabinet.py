@@ -160,11 +160,14 @@ def test_a_pause_is_told_on_every_page_and_ended_by_the_button(app, session, out
     for path in ("integrations", "communications", "events", "directory/sites", "settings", "deliveries"):
         banner = editor.get(f"/a/romashka/{path}").select_one(".stop")
         assert "Кабинет отключён у самого сервиса" in said(banner), path
+    editor.post(f"{PAGE}/check", {})
+    assert "Кабинет отключён у самого сервиса" in said(editor.get(PAGE).select_one("main .card"))
     outside.double.set_account(state="active")
     editor.post(f"{PAGE}/resume", {})
     outside.run(seconds=10)
     outside.session.rollback()
     assert editor.get("/a/romashka/events").select_one(".stop") is None
+    assert "Кабинет отключён у самого сервиса" not in said(editor.get(PAGE))
     assert outside.held_once() == 1
 
 

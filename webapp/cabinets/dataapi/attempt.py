@@ -80,13 +80,7 @@ def perform(session: Session, delivery_id: int, decide: Decide, *, probe: bool =
 
 def _begin(session: Session, delivery_id: int, decide: Decide, probe: bool) -> tuple[Task | None, Line | None]:
     """Say that somebody is at it, and what is to be done; nothing when it is not to be done now."""
-    delivery = session.scalar(
-        select(Delivery)
-        .options(joinedload(Delivery.account))
-        .where(Delivery.id == delivery_id)
-        .with_for_update(of=Delivery)
-        .execution_options(populate_existing=True)
-    )
+    delivery = _locked(session, delivery_id)
     if delivery is None or not _is_open(delivery):
         return None, None
     now, account = utc_now(), delivery.account
@@ -103,7 +97,7 @@ def _begin(session: Session, delivery_id: int, decide: Decide, probe: bool) -> t
         return None, None
     link = session.get(CabinetLink, account.id)
     if link is not None and link.blocked_until is not None and link.blocked_until > now:
-        delivery.reason = "limit_exceeded"
+        settling.say(delivery, "limit_exceeded", {})
         handing.schedule(session, delivery, handing.seconds_in_line(session, account.id, link))
         return None, None
     if delivery.busy_until is not None:
@@ -113,6 +107,19 @@ def _begin(session: Session, delivery_id: int, decide: Decide, probe: bool) -> t
     )
     task = _task(session, delivery, communication, account, decide, probe)
     return (task, Line.of(session, account)) if task else (None, None)
+
+
+def _locked(session: Session, delivery_id: int) -> Delivery | None:
+    """The delivery, locked after its communication: webhooks lock the two in this order."""
+    of = select(Delivery.communication_id).where(Delivery.id == delivery_id).scalar_subquery()
+    session.execute(select(Communication.id).where(Communication.id == of).with_for_update())
+    return session.scalar(
+        select(Delivery)
+        .options(joinedload(Delivery.account))
+        .where(Delivery.id == delivery_id)
+        .with_for_update(of=Delivery)
+        .execution_options(populate_existing=True)
+    )
 
 
 def _is_open(delivery: Delivery) -> bool:
@@ -211,13 +218,7 @@ def _call(connection: Line, task: Task) -> Any:
 
 def _end(session: Session, task: Task, came: Any, decide: Decide) -> None:
     """Write down what came of it, and what comes next."""
-    delivery = session.scalar(
-        select(Delivery)
-        .options(joinedload(Delivery.account))
-        .where(Delivery.id == task.delivery_id)
-        .with_for_update(of=Delivery)
-        .execution_options(populate_existing=True)
-    )
+    delivery = _locked(session, task.delivery_id)
     attempt = session.get(DeliveryAttempt, task.attempt_id, populate_existing=True)
     if delivery is None or attempt is None:
         return

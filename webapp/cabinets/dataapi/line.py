@@ -189,6 +189,10 @@ def resume(session: Session, account_id: int, scope: str | None = None) -> bool:
         session.delete(one)
     session.flush()
     if ended:
+        link = link_of(session, account_id)
+        if (link.check or {}).get("failure"):
+            # What was found while nobody got through is no longer so; the next reading looks again.
+            link.check = link.checked_at = None
         log.info("cabinet_resumed", account=account_id, scopes=[one.scope for one in ended])
         queue.enqueue(session, "reconcile", account_id)
     return bool(ended)

@@ -29,7 +29,7 @@ def settle(session: Session, delivery: Delivery, task: Any, came: Any, decide: C
         _well(session, delivery, task, came)
     elif came.kind is Kind.LIMIT:
         line.keep_limits(session, delivery.account_id, came.limits, exceeded=True)
-        delivery.reason, delivery.facts = "limit_exceeded", {}
+        say(delivery, "limit_exceeded", {})
         link = line.link_of(session, delivery.account_id)
         handing.schedule(session, delivery, handing.seconds_in_line(session, delivery.account_id, link))
     elif came.kind is Kind.STOP:
@@ -62,6 +62,12 @@ def _well(session: Session, delivery: Delivery, task: Any, came: Any) -> None:
         handing.schedule(session, delivery)
     else:
         delivery.phase, delivery.tag_problem, delivery.tries = DeliveryPhase.DONE, None, 0
+
+
+def say(delivery: Delivery, reason: str, facts: dict[str, Any]) -> None:
+    """Why it waits. Of one that is delivered, and only waits for its tag, nothing is to be said."""
+    if delivery.state == DeliveryState.PENDING:
+        delivery.reason, delivery.facts = reason, facts
 
 
 def delivered(session: Session, delivery: Delivery, number: str | None) -> None:
@@ -155,7 +161,7 @@ def _later_or_never(session: Session, delivery: Delivery, seconds: float | None,
     if seconds is None:
         delivery.state, delivery.reason, delivery.next_at = DeliveryState.FAILED, "exhausted", None
     else:
-        delivery.reason = reason if delivery.state == DeliveryState.PENDING else delivery.reason
+        say(delivery, reason, delivery.facts or {})
         handing.schedule(session, delivery, seconds)
 
 
@@ -174,7 +180,7 @@ def _stopped(session: Session, delivery: Delivery, task: Any, failure: Failure, 
             return
     line.pause(session, delivery.account_id, failure, delivery.type)
     delivery.next_at = None
-    delivery.reason, delivery.facts = "paused", failure.facts
+    say(delivery, "paused", failure.facts)
 
 
 def _refused(session: Session, delivery: Delivery, task: Any, failure: Failure, decide: Callable[..., Any]) -> None:
