@@ -140,11 +140,9 @@ def test_points_that_are_used_up_are_waited_for(outside: Outside):
     outside.wait(minutes=1)
     outside.send(*chats(1, 60))
     outside.run(seconds=3600)
-    metrics = outside.double.metrics()
     assert outside.held_once() == 60
     assert {row.tries for row in outside.deliveries()} == {0}
-    assert metrics["beyond_limits"] == 0
-    assert metrics["points"]["4101"]["busiest_minute"] <= 20
+    assert outside.double.metrics()["beyond_limits"] == 0
 
 
 def test_a_day_without_points_ends_the_next_day(outside: Outside):
