@@ -23,7 +23,7 @@ def hurry() -> None:
     attempt.EARLY = timedelta(seconds=0.5)
     assumptions.LOOK_AFTER, assumptions.CONFIRM_AFTER = LOOK, CONFIRM
     handing.RETRY_AFTER, handing.OVERDUE = RETRY, timedelta(seconds=5)
-    line.PROBE_SECONDS, line.UNTOLD_BLOCK = PROBE, timedelta(seconds=1)
+    line.PROBE_SECONDS, line.UNTOLD_BLOCK, line.LONGEST_BLOCK = PROBE, timedelta(seconds=1), timedelta(seconds=1)
     settling.MOST_TAG_TRIES = 50
 
 
