@@ -24,7 +24,7 @@ from .partial import done
 blueprint = Blueprint("cabinet", __name__, url_prefix="/a/<slug>/settings/cabinet")
 log = structlog.get_logger()
 
-#: Said in the form when the stored key stays.
+#: The choice of an address that is none of the known servers.
 OTHER = "other"
 
 #: Lists that are read, in the order in which it happens.

@@ -11,6 +11,7 @@ import requests
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from webapp.http import Refused
+from webapp.logs import redact
 
 from . import assumptions
 
@@ -113,7 +114,7 @@ def of_error(error: dict[str, Any], limits: dict[str, int], answer: str) -> Fail
     return Failure(
         _kind(mnemonic, error.get("code")),
         mnemonic,
-        str(error.get("message") or "")[:500],
+        redact(str(error.get("message") or ""))[:500],
         str(told) if told else None,
         params,
         limits,
