@@ -3,12 +3,13 @@
 When a live account shows the truth, this is the one place to change. Some answers are a way of doing things rather than
 a value, and live where the thing is done:
 
-U-01 the body decides whatever the HTTP status, without one the status does (client, failures). U-02 no call has more than
-one item (attempt). U-09 the returned id is not taken for the communication's: tags go by ext_id (attempt). U-10 a cookie's
-second part is the session (the vendors' tokens). U-11 a status is told by who wrote and never read back (compose). U-15
-messages are sorted, stable, equal times kept; U-16 every message has a time, and a chat without words is a request
-(compose). U-17 an integration names campaigns or sources as it likes. U-18 a session that the reply leaves out is looked
-for in the report (settling). U-20 the hosts share the code; what differs is a table by host here.
+U-01 the body decides whatever the HTTP status, without one the status does (client, failures). U-02 no call has
+more than one item (attempt). U-09 the returned id is not taken for the communication's: tags go by ext_id
+(attempt). U-10 a cookie's second part is the session (the vendors' tokens). U-11 a status is told by who wrote and
+never read back (compose). U-15 messages are sorted, stable, equal times kept; U-16 every message has a time, and a
+chat without words is a request (compose). U-17 an integration names campaigns or sources as it likes. U-18 a
+session that the reply leaves out is looked for in the report (settling). U-20 the hosts share the code; what
+differs is a table by host here.
 """
 
 from __future__ import annotations
