@@ -60,12 +60,14 @@ class Stage(IntEnum):
 
 @dataclass(frozen=True)
 class Message:
-    """One line of a conversation. ``at`` is UTC and None where the vendor gave no plausible time."""
+    """One line of a conversation. ``at`` is UTC and None where the vendor gave no plausible time; ``email`` is the
+    operator's, by which an outside cabinet knows them."""
 
     at: datetime | None
     sender: Sender
     author: str | None
     text: str
+    email: str | None = None
 
 
 @dataclass(frozen=True)

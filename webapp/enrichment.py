@@ -199,8 +199,10 @@ def _messages(communication: Communication, told: Conversation) -> None:
             changed = True
             continue
         twin = twins.popleft()
-        if row["author"] and not rows[twin][1]["author"]:
-            rows[twin] = (rows[twin][0], rows[twin][1] | {"author": row["author"]})
+        known_row = rows[twin][1]
+        more = {name: row[name] for name in ("author", "email") if row.get(name) and not known_row.get(name)}
+        if more:
+            rows[twin] = (rows[twin][0], known_row | more)
             changed = True
     if changed:
         rows.sort(key=lambda pair: pair[0])
@@ -233,7 +235,8 @@ def dialogue(messages: Sequence[dict[str, Any]]) -> str:
 
 def _row(message: Message) -> dict[str, Any]:
     at = message.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if message.at else None
-    return {"at": at, "from": str(message.sender), "author": message.author, "text": message.text}
+    row = {"at": at, "from": str(message.sender), "author": message.author, "text": message.text}
+    return row | {"email": message.email} if message.email else row
 
 
 def _identity(row: dict[str, Any]) -> tuple[Any, ...]:

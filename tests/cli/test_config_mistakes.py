@@ -48,9 +48,20 @@ WRONG = [
     (put("visits", value={"retention_days": "year"}), "visits.retention_days: must be a whole number"),
     (put("visits", value={"keep_ip": True}), "visits.keep_ip: unknown key"),
     (put("colour", value="red"), "colour: unknown key"),
-    (put("cabinet", value={"kind": "dataapi"}), "cabinet.kind: not available in this version"),
+    (
+        put("cabinet", value={"kind": "dataapi", "access_token": " "}),
+        "cabinet.access_token: must be the key, as the cabinet showed it",
+    ),
+    (
+        put("cabinet", value={"kind": "dataapi", "url": "https://x.example"}),
+        "cabinet.url: must be https://dataapi.comagic.ru/v2.0, https://dataapi.uiscom.ru/v2.0, "
+        "https://dataapi.callgear.com/v2.0, or an address listed in EXTRA_VENDOR_HOSTS",
+    ),
     (put("cabinet", value={"kind": "paper"}), "cabinet.kind: must be 'embedded' or 'dataapi'"),
-    (put("cabinet", "url", value="https://x.example"), "cabinet.url: belongs to another kind of cabinet"),
+    (
+        put("cabinet", "url", value="https://dataapi.uiscom.ru/v2.0"),
+        "cabinet.url: belongs to another kind of cabinet",
+    ),
     (put("authorizations", value=[{"key": "main"}]), "authorizations[0].vendor: is needed for a new authorization"),
     (put("sites", value={"a": "b"}), "sites: must be a list"),
     (put("sites", 0, value="shop"), "sites[0]: must be a mapping"),

@@ -21,6 +21,7 @@ from typing import Any
 from webapp import logs
 from webapp.supervisor import Program, run
 
+from . import demo_dataapi
 from .demo_chats import DemoChat, chat, past_moments
 from .demo_site import advertised, open_site
 from .jivo import JivoDouble
@@ -73,11 +74,15 @@ def main() -> int:
         print(f"{data_dir} belongs to another installation: give the demo a DATA_DIR of its own", file=sys.stderr)
         return 2
     print("  Готовим пример…", flush=True)
+    demo_dataapi.allow(state)
     _prepare(state)
+    demo_dataapi.prepare(state, EMAIL, _flask)
+    cabinet = (sys.executable, "-m", "tests.doubles.demo_dataapi", str(state.kept["dataapi_port"]))
     return run(
         (
             Program("product", (sys.executable, "-m", "webapp.supervisor"), essential=True),
             Program("chats", (sys.executable, "-m", "tests.doubles.demo", "chats")),
+            Program("cabinet", cabinet),
         )
     )
 
@@ -134,6 +139,7 @@ def send_chats() -> None:
             words = {"email": EMAIL, "account": ACCOUNT, "integration": INTEGRATION, "password": state.kept["password"]}
             told = {"url": shown, "advertised": advertised(site), "double": double.url, "data_dir": state.data_dir}
             print(BANNER.format(pause=pause, **told, **words), flush=True)
+            print(demo_dataapi.TOLD.format(url=shown), flush=True)
             _send(state, feed, pause)
 
 

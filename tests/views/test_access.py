@@ -130,6 +130,9 @@ def test_objects_of_another_account_are_not_found_under_ones_own_address(app, se
         assert other.mark not in str(page), address
     assert walked >= {
         "communications.show",
+        "deliveries.resend",
+        "deliveries.retry",
+        "deliveries.show",
         "directory.entry",
         "directory.archive",
         "events.show",
@@ -253,6 +256,8 @@ def test_a_viewer_changes_nothing(app, session, world):
 
 OWNERS = {
     "account.settings",
+    "cabinet.connect",
+    "cabinet.disconnect",
     "integrations.archive",
     "people.index",
     "people.change_role",
@@ -290,7 +295,12 @@ def test_every_page_of_an_account_opens_for_the_roles_it_is_meant_for(app, sessi
             continue
         if not role.covers(Role(address.access)):
             member.get(address.path, status=403)
-        elif address.endpoint in ("options.index", "integrations.test_state", "connections.fields"):
+        elif address.endpoint in (
+            "options.index",
+            "integrations.test_state",
+            "connections.fields",
+            "cabinet.sync_state",
+        ):
             part(member, address.path)
         else:
             member.get(address.path, status=302 if address.endpoint == "directory.index" else 200)

@@ -27,6 +27,8 @@ from webapp.models import (
     Account,
     Authorization,
     Communication,
+    Delivery,
+    DeliveryAttempt,
     Integration,
     Invitation,
     Reconciliation,
@@ -115,6 +117,16 @@ def make_world(app: Flask, session: Session, slug: str) -> World:
         },
     )
     world.numbers["events.replay"] = world.numbers["events.show"]
+    delivery = Delivery(
+        account_id=account.id, communication_id=world.numbers["communications.show"], type="chat", state="held",
+        reason="no_contact", ext_id=f"lt-{mark}", updated_at=utc_now(),
+    )  # fmt: skip
+    session.add(delivery)
+    session.flush()
+    session.add(DeliveryAttempt(account_id=account.id, delivery_id=delivery.id, method=f"upload.{mark}"))
+    session.commit()
+    for endpoint in ("show", "retry", "resend"):
+        world.numbers[f"deliveries.{endpoint}"] = delivery.id
     assert None not in {*world.entries.values(), *world.numbers.values()}
     session.rollback()
     return world

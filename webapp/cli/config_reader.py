@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import ValidationError
 
 from webapp.cabinets.embedded.rules import Rules, RulesMistake, rules_from_config
-from webapp.models import TargetKind
+from webapp.models import CabinetKind, TargetKind
 
 from .config_schema import (
     AccountEntry,
@@ -119,9 +119,7 @@ class Reader:
         if not isinstance(raw, Mapping):
             return part
         part.slug = part.entry.slug if part.entry else _plain(raw.get("slug"))
-        if part.entry and part.entry.cabinet and part.entry.cabinet.kind != "embedded":
-            self.say(f"{path}.cabinet.kind", LATER)
-        elif part.entry and part.entry.cabinet:
+        if part.entry and part.entry.cabinet and part.entry.cabinet.kind == CabinetKind.EMBEDDED:
             for name in part.entry.cabinet.given("url", "access_token"):
                 self.say(f"{path}.cabinet.{name}", "belongs to another kind of cabinet")
         for name, model in DIRECTORY.items():

@@ -9,9 +9,11 @@ from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
 import phonenumbers
+from flask import current_app
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 from pydantic_core import PydanticCustomError
 
+from webapp.cabinets.dataapi.hosts import HOSTS, address_of, clean_address
 from webapp.cabinets.embedded.rules import storable
 from webapp.intake import normalise_channel
 from webapp.models import clean_domain
@@ -63,6 +65,12 @@ def _channel(value: str) -> str:
     if channel is None:
         raise _mistake("must be a channel's name, such as telegram")
     return channel
+
+
+def _token(value: str) -> str:
+    if not value.strip() or len(value) > 500 or not storable(value):
+        raise _mistake("must be the key, as the cabinet showed it")
+    return value.strip()
 
 
 def _timezone(value: str) -> str:
@@ -144,12 +152,20 @@ class Part(BaseModel):
         return {name: getattr(self, name) for name in names if name in self.model_fields_set}
 
 
+def _address(value: str) -> str:
+    try:
+        return clean_address(value, current_app.config["SETTINGS"].EXTRA_VENDOR_HOSTS)
+    except ValueError:
+        known = ", ".join(address_of(host) for host in HOSTS)
+        raise _mistake(f"must be {known}, or an address listed in EXTRA_VENDOR_HOSTS") from None
+
+
 class CabinetEntry(Part):
-    """Where communications go. ``url`` and ``access_token`` belong to a kind that comes later."""
+    """Where communications go. ``url`` and ``access_token`` belong to the outside kind."""
 
     kind: Literal["embedded", "dataapi"]
-    url: str | None = None
-    access_token: str | None = None
+    url: Annotated[str, AfterValidator(_address)] | None = None
+    access_token: Annotated[str, AfterValidator(_token)] | None = None
 
 
 class VisitsEntry(Part):
@@ -250,5 +266,7 @@ class IntegrationEntry(Part):
     authorization: Key | None = None
     session_field: Annotated[int | None, AfterValidator(_number)] = None
     fill_without_campaign: bool = False
+    tag: Key | None = None
+    upload_sessions: bool = False
     widgets: dict[_text(100), Channel | None] | None = None
     options: Annotated[dict[str, Any] | None, BeforeValidator(_options)] = None

@@ -22,6 +22,8 @@ SCHEDULES = (
     Schedule("reconcile", "reconcile", every_seconds=600, at_start=True),
     Schedule("resume-lookups", "resume_lookups", every_seconds=600, at_start=True),
     Schedule("check-authorizations", "check_authorization", every_seconds=3600, at_start=True),
+    Schedule("resume-deliveries", "resume_deliveries", every_seconds=600, at_start=True),
+    Schedule("sync-directories", "sync", every_seconds=6 * 3600),
 )
 
 

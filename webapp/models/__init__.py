@@ -12,7 +12,8 @@ from .authorization import (
 )
 from .base import Base, use_encryption_keys, utc_now
 from .communication import Communication
-from .directory import KINDS, Campaign, Employee, Site, Source, clean_domain, fold
+from .delivery import CabinetLink, CabinetPause, Delivery, DeliveryAttempt, DeliveryPhase, DeliveryState
+from .directory import KINDS, PICKED, Campaign, Employee, Site, Source, Tag, clean_domain, fold
 from .event import EventState, WebhookEvent, event_communication
 from .integration import ChannelMapping, Integration, Target, TargetKind, Widget, hash_secret
 from .pacing import Lane
@@ -21,15 +22,22 @@ from .visit import ScriptSighting, VendorClient, Visit, VisitTie
 
 __all__ = [
     "KINDS",
+    "PICKED",
     "Account",
     "AuditRecord",
     "Authorization",
     "AuthorizationState",
     "Base",
     "CabinetKind",
+    "CabinetLink",
+    "CabinetPause",
     "Campaign",
     "ChannelMapping",
     "Communication",
+    "Delivery",
+    "DeliveryAttempt",
+    "DeliveryPhase",
+    "DeliveryState",
     "Employee",
     "EventState",
     "Integration",
@@ -42,6 +50,7 @@ __all__ = [
     "ScriptSighting",
     "Site",
     "Source",
+    "Tag",
     "Target",
     "TargetKind",
     "User",

@@ -81,7 +81,9 @@ class Integration(Numbered, Target, Base):
 
     ``fill_without_campaign``: chats whose visit matched no campaign go on to the later rules. ``options`` are the
     vendor's own settings. ``hook_state`` is how the webhook that we subscribed stood when last looked at, None when we
-    subscribed none. ``saved_at`` is the first «Сохранить». ``revision`` counts changes, the mapping's too.
+    subscribed none. ``handover`` concerns an outside cabinet: ``tag`` is the key of the tag set on what is handed over,
+    and with ``upload_sessions`` marks without a session become one. ``saved_at`` is the first «Сохранить». ``revision``
+    counts changes, the mapping's too.
     """
 
     __tablename__ = "integration"
@@ -102,6 +104,7 @@ class Integration(Numbered, Target, Base):
     options: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     hook_state: Mapped[str | None] = mapped_column(String(16))
     hook_checked_at: Mapped[datetime | None]
+    handover: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     saved_at: Mapped[datetime | None]
     revision: Mapped[int] = mapped_column(default=0)
     archived_at: Mapped[datetime | None]

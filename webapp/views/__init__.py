@@ -15,9 +15,11 @@ def init_app(app: Flask) -> None:
         access,
         account,
         auth,
+        cabinet,
         communications,
         connections,
         counter,
+        deliveries,
         directory,
         errors,
         events,
@@ -35,8 +37,8 @@ def init_app(app: Flask) -> None:
     )
 
     numbers.init_app(app)
-    rooms = (hooks, counter, health, auth, integrations, communications, visits, events, directory, options, account)
-    for module in (*rooms, people, connections, oauth):
+    rooms = (hooks, counter, health, auth, integrations, communications, deliveries, visits, events, directory, options)
+    for module in (*rooms, account, cabinet, people, connections, oauth):
         app.register_blueprint(module.blueprint)
     app.register_blueprint(rules_check.blueprint)
     app.before_request(access.refuse_undeclared)

@@ -16,7 +16,7 @@ from wtforms.validators import NumberRange, Optional
 from webapp import audit
 from webapp.cabinets import cabinet_of
 from webapp.extensions import db
-from webapp.models import AuditRecord, Role
+from webapp.models import AuditRecord, CabinetKind, Role
 
 from .access import member
 from .forms import PageForm, at_most, required, stripped, timezone_choices
@@ -78,6 +78,9 @@ def settings() -> Any:
         for field in COUNTER_FIELDS:
             del form[field]
     form.timezone.choices = timezone_choices(g.account.timezone)
+    if g.account.cabinet_kind != CabinetKind.EMBEDDED:
+        # The outside cabinet's own: dates are handed over in it.
+        form.timezone.choices = [choice for choice in form.timezone.choices if choice[0] == g.account.timezone]
     regions = [*USUAL_REGIONS] if g.account.region in USUAL_REGIONS else [g.account.region, *USUAL_REGIONS]
     form.region.choices = [(region, region) for region in regions if region in SUPPORTED_REGIONS]
     if request.method == "POST" and not g.role.covers(Role.OWNER):

@@ -22,6 +22,7 @@ from webapp.resolution import Rule
 from webapp.vendors import registry
 
 from .access import member
+from .delivery_card import cabinet_card
 from .directory_search import like
 from .lookup_words import looked
 from .numbers import number_argument, row_number
@@ -166,6 +167,7 @@ def show(number: int) -> str:
         title=heading(found),
         lookup=looked(found),
         vendor=registry().get(found.integration.vendor),
+        **cabinet_card(found),
     )
 
 

@@ -97,12 +97,7 @@ def needs(integration: Integration) -> list[Need]:
     """«Что понадобится»: the cabinet's side as far as it can be checked, the vendor's for the user to check (J9)."""
     cabinet = cabinet_of(integration.account)
     vendor = registry()[integration.vendor]
-    if cabinet.owns_directory:
-        built_in = _("%(component)s — встроена в этот кабинет, подключать нечего", component=vendor.guide.component)
-        ours = [Need("present", built_in)]
-    else:
-        ours = [*cabinet.needs(integration.account)]
-    return [*ours, *(Need("unknown", text) for text in vendor.guide.needs)]
+    return [*cabinet.needs(db.session(), integration), *(Need("unknown", text) for text in vendor.guide.needs)]
 
 
 def steps(integration: Integration, found: Communication | None, script_state: str) -> list[dict[str, Any]]:
