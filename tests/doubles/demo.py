@@ -1,9 +1,9 @@
-"""`make demo`: the product with an example cabinet, a stand-in for Jivo beside it, and people who write.
+"""`make demo`: the product with an example cabinet, stand-ins for Jivo and amoCRM beside it, and people who write.
 
 The first start prepares DATA_DIR (./data/demo) and sends the chats of the last 30 days through the real webhook; then a
 chat comes every 20 seconds. Ctrl-C ends everything. Environment: DATA_DIR, PORT (8000), DEMO_CHATS (300), DEMO_PAUSE
-(seconds, 20), DEMO_JIVO_PORT (9100), DEMO_DATABASE_URL (SQLite in DATA_DIR). DATABASE_URL is not looked at: invented
-chats must never get into a real cabinet.
+(seconds, 20), DEMO_JIVO_PORT (9100), DEMO_AMO_PORT (9300), DEMO_DATABASE_URL (SQLite in DATA_DIR). DATABASE_URL is not
+looked at: invented chats must never get into a real cabinet.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any
 from webapp import logs
 from webapp.supervisor import Program, run
 
+from . import demo_amocrm
 from .demo_chats import DemoChat, chat, past_moments
 from .jivo import JivoDouble
 
@@ -44,12 +45,14 @@ BANNER = """
         Откройте любое обращение: видно, почему оно отнесено к этой кампании, правило за правилом.
     Интеграция Jivo   {url}/a/{account}/integrations/{integration}
         Viber и Avito уже пишут, но не сопоставлены: страница сама их предложит. Отправьте проверочный чат.
+    Интеграция amoCRM {url}/a/{account}/integrations/amo
+        Авторизация уже подключена. Нажмите «Подключить заново», чтобы увидеть окно согласия.
     События           {url}/a/{account}/events
         Каждый вебхук, как он пришёл.
     Справочники       {url}/a/{account}/directory/campaigns
         Правила по UTM-меткам. Измените правило: следующие чаты пойдут по новому.
 
-  Вместо Jivo отвечает {double}. Новый чат — каждые {pause:g} с.
+  Вместо Jivo отвечает {double}, вместо amoCRM — {amocrm}. Новый чат — каждые {pause:g} с.
   Остановить: Ctrl-C. Начать заново: удалите {data_dir}
 """
 
@@ -68,11 +71,13 @@ def main() -> int:
         print(f"{data_dir} belongs to another installation: give the demo a DATA_DIR of its own", file=sys.stderr)
         return 2
     print("  Готовим пример…", flush=True)
+    amocrm = demo_amocrm.prepare()
     _prepare(state)
     return run(
         (
             Program("product", (sys.executable, "-m", "webapp.supervisor"), essential=True),
             Program("chats", (sys.executable, "-m", "tests.doubles.demo", "chats")),
+            Program("amocrm", amocrm),
         )
     )
 
@@ -126,7 +131,12 @@ def send_chats() -> None:
         feed = Feed(double, f"http://127.0.0.1:{port}")
         words = {"email": EMAIL, "account": ACCOUNT, "integration": INTEGRATION, "password": state.kept["password"]}
         told = BANNER.format(
-            url=f"http://localhost:{port}", double=double.url, pause=pause, data_dir=state.data_dir, **words
+            url=f"http://localhost:{port}",
+            double=double.url,
+            amocrm=f"http://127.0.0.1:{os.environ['DEMO_AMO_PORT']}",
+            pause=pause,
+            data_dir=state.data_dir,
+            **words,
         )
         print(told, flush=True)
         volume = state.kept["volume"]
