@@ -18,6 +18,7 @@ import structlog
 from sqlalchemy import Engine, or_, select, update
 from sqlalchemy.orm import Session
 
+from webapp.database import reading_only
 from webapp.http import Client
 from webapp.models import Authorization, AuthorizationState, Integration, integration_authorization, utc_now
 from webapp.settings import Settings
@@ -72,17 +73,27 @@ class OpenLink:
         self._settings, self._id = settings, authorization_id
         self._owner = secrets.token_hex(8)
         self._relocated = False
+        self._known: Access | None = None
 
     def access(self) -> Access:
-        """See Link.access."""
-        access = self._transaction(lambda _session, row: self._access(row))
+        """See Link.access. What was read once serves for the link's short life: a token that somebody has exchanged
+        meanwhile is refused, and then read anew."""
+        access = self._known
+        if access is None:
+            with reading_only(), Session(self.engine) as session, session.begin():
+                access = self._access(session.get(Authorization, self._id))
         ends = access.tokens.expires_at
         if access.tokens.refresh_token and ends is not None and ends - utc_now() < EARLY:
             return self.renew(access.tokens.access_token)
+        self._known = access
         return access
 
     def renew(self, used: str) -> Access:
         """See Link.renew. Exactly one of all that ask for the same token refreshes it."""
+        self._known = self._renewed(used)
+        return self._known
+
+    def _renewed(self, used: str) -> Access:
         deadline = time.monotonic() + PATIENCE
         while True:
             access, is_mine = self._take_lease(used)
@@ -102,7 +113,7 @@ class OpenLink:
         """See Link.relocate. Asked once a link."""
         if self._relocated:
             return False
-        self._relocated = True
+        self._relocated, self._known = True, None
         access = self._transaction(lambda _session, row: self._access(row))
         return self._move(access) is not None
 
@@ -189,6 +200,7 @@ class OpenLink:
             log.warning("account_moved", authorization=self._id)
             row.domain = domain
             row.url, row.token_url = self.connection.urls(domain)
+            self._known = None
             return self._access(row)
 
         return self._transaction(move)

@@ -1,9 +1,9 @@
-"""`make demo`: the product with an example cabinet, a stand-in for Jivo beside it, and people who write.
+"""`make demo`: the product with an example cabinet, stand-ins for Jivo and amoCRM beside it, and people who write.
 
 The first start prepares DATA_DIR (./data/demo) and sends the chats of the last 30 days through the real webhook; then a
 chat comes every 20 seconds. Ctrl-C ends everything. Environment: DATA_DIR, PORT (8000), DEMO_CHATS (300), DEMO_PAUSE
-(seconds, 20), DEMO_JIVO_PORT (9100), DEMO_SITE_PORT (9200), DEMO_DATABASE_URL (SQLite in DATA_DIR). DATABASE_URL is not
-looked at: invented chats must never get into a real cabinet.
+(seconds, 20), DEMO_JIVO_PORT (9100), DEMO_SITE_PORT (9200), DEMO_AMO_PORT (9300), DEMO_DATABASE_URL (SQLite in
+DATA_DIR). DATABASE_URL is not looked at: invented chats must never get into a real cabinet.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 from webapp import logs
 from webapp.supervisor import Program, run
 
-from . import demo_dataapi
+from . import demo_amocrm, demo_dataapi
 from .demo_chats import DemoChat, chat, past_moments
 from .demo_site import advertised, open_site
 from .jivo import JivoDouble
@@ -50,12 +50,14 @@ BANNER = """
         Откройте любое обращение: видно, почему оно отнесено к этой кампании, правило за правилом.
     Интеграция Jivo   {url}/a/{account}/integrations/{integration}
         Viber и Avito уже пишут, но не сопоставлены: страница сама их предложит. Отправьте проверочный чат.
+    Интеграция amoCRM {url}/a/{account}/integrations/amo
+        Авторизация уже подключена. Нажмите «Подключить заново», чтобы увидеть окно согласия.
     События           {url}/a/{account}/events
         Каждый вебхук, как он пришёл.
     Справочники       {url}/a/{account}/directory/campaigns
         Правила по UTM-меткам. Измените правило: следующие чаты пойдут по новому.
 
-  Вместо Jivo отвечает {double}. Новый чат — каждые {pause:g} с.
+  Вместо Jivo отвечает {double}, вместо amoCRM — {amocrm}. Новый чат — каждые {pause:g} с.
   Остановить: Ctrl-C. Начать заново: удалите {data_dir}
 """
 
@@ -74,6 +76,7 @@ def main() -> int:
         print(f"{data_dir} belongs to another installation: give the demo a DATA_DIR of its own", file=sys.stderr)
         return 2
     print("  Готовим пример…", flush=True)
+    amocrm = demo_amocrm.prepare()
     demo_dataapi.allow(state)
     _prepare(state)
     demo_dataapi.prepare(state, EMAIL, _flask)
@@ -83,6 +86,7 @@ def main() -> int:
             Program("product", (sys.executable, "-m", "webapp.supervisor"), essential=True),
             Program("chats", (sys.executable, "-m", "tests.doubles.demo", "chats")),
             Program("cabinet", cabinet),
+            Program("amocrm", amocrm),
         )
     )
 
@@ -138,6 +142,7 @@ def send_chats() -> None:
         with open_site(double, feed.address, _lines(shown)) as site:
             words = {"email": EMAIL, "account": ACCOUNT, "integration": INTEGRATION, "password": state.kept["password"]}
             told = {"url": shown, "advertised": advertised(site), "double": double.url, "data_dir": state.data_dir}
+            told["amocrm"] = f"http://127.0.0.1:{os.environ['DEMO_AMO_PORT']}"
             print(BANNER.format(pause=pause, **told, **words), flush=True)
             print(demo_dataapi.TOLD.format(url=shown), flush=True)
             _send(state, feed, pause)

@@ -38,7 +38,7 @@ SAID = ("Подскажите, есть ли блэкаут?", "Сколько �
 
 def allow(state: Any) -> None:
     """Choose the port once and let the product speak to it."""
-    port = int(state.kept.get("dataapi_port") or os.environ.get("DEMO_DATAAPI_PORT") or 9200)
+    port = int(state.kept.get("dataapi_port") or os.environ.get("DEMO_DATAAPI_PORT") or 9400)
     if not state.kept.get("dataapi_port"):
         port = port if _is_free(port) else _free_port()
         state.keep(dataapi_port=port)

@@ -44,7 +44,7 @@ CONTACT_AGAIN = (*AGAIN, 3600, 24 * 3600)
 CONTACT = "contact"
 
 #: Seconds before a failed call is tried again: doubled each time up to the longest.
-FIRST_PAUSE, LONGEST_PAUSE = 5, 3600
+FIRST_PAUSE, LONGEST_PAUSE = 2, 3600
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class _Errand:
     vendor: str
     region: str
     options: dict[str, Any]
-    looks: int
+    problem: str | None
 
 
 def handle(row_id: int) -> None:
@@ -74,16 +74,18 @@ def handle(row_id: int) -> None:
         if not problem.needs_consent:
             authorizations.say_problem(db.engine, errand.authorization_id, problem.code, problem.detail)
         return
-    authorizations.say_problem(db.engine, errand.authorization_id, None)
-    wants_clearing = _write(session, row_id, finding)
-    if wants_clearing:
+    if errand.problem:
+        authorizations.say_problem(db.engine, errand.authorization_id, None)
+    if _write(session, row_id, finding):
+        # Only what has been passed on for good is taken from the lead.
+        session.commit()
         _clear(link, errand, finding)
     _end(session, row_id, finding)
 
 
 def _begin(session: Session, row_id: int) -> _Errand | None:
     """What to ask; None when there is nothing to ask, or nobody who could be asked."""
-    lookup = session.get(Lookup, row_id, with_for_update=True)
+    lookup = session.get(Lookup, row_id)
     communication = session.get(Communication, row_id)
     if lookup is None or communication is None or lookup.done_at is not None:
         session.rollback()
@@ -102,7 +104,7 @@ def _begin(session: Session, row_id: int) -> _Errand | None:
         authorization.vendor,
         integration.account.region,
         dict(integration.options or {}),
-        lookup.looks,
+        authorization.problem,
     )
     session.commit()
     return errand
@@ -130,7 +132,8 @@ def _hear_what_waited(session: Session, integration: Integration, communication:
 
 
 def _write(session: Session, row_id: int, finding: Finding) -> bool:
-    """Record what was found, the way a webhook's facts are. True when the session field is to be emptied."""
+    """Record what was found, the way a webhook's facts are; the caller commits. True when the session field is to be
+    emptied."""
     communication = session.get(Communication, row_id, with_for_update=True, populate_existing=True)
     if communication is None:
         session.rollback()
@@ -150,7 +153,6 @@ def _write(session: Session, row_id: int, finding: Finding) -> bool:
     occasion = Occasion(session.connection(), event, None, utc_now(), communication.is_test, first=False)
     record(session, integration, occasion, Reading(None, conversations=(told,)))
     options = integration.options or {}
-    session.commit()
     is_ours = bool(told.clues.token and told.clues.token.visit)
     return bool(options.get("clear_session_field") and is_ours and finding.lead)
 

@@ -53,9 +53,10 @@ def save(key: str) -> Any:
     authorizations.tie(integration, row)
     if changes:
         _record("authorization.change", integration, {"authorization": row.key, **changes})
+    number, vendor, is_connected = row.id, integration.vendor, row.connected
     db.session.commit()
-    if row.connected and "long_lived_token" in changes:
-        _check(row.id, integration.vendor)
+    if is_connected and "long_lived_token" in changes:
+        _check(number, vendor)
     else:
         flash(_("Авторизация сохранена."), "ok")
     return _back(key)
@@ -252,7 +253,8 @@ def _with_link(integration: Integration, work: Any, success: str) -> None:
 
 
 def _check(number: int, vendor: str) -> None:
-    """Ask whose connection it is; say how it stands."""
+    """Ask whose connection it is; say how it stands. No transaction may be open meanwhile."""
+    db.session.rollback()
     link = OpenLink(db.engine, settings(), number, vendor)
     try:
         check_authorization.check(db.session(), link, number)

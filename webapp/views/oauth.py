@@ -65,6 +65,7 @@ def callback(vendor: str) -> Any:
         log.warning("consent_failed", authorization=number, code=problem.code)
         flash(str(connection.explain(problem.code)), "refused")
         return redirect(page)
+    _read_fields(number, vendor)
     audit.record(db.session, account_id, user=current_user, action="authorization.connect", subject=name, changes={})
     db.session.commit()
     flash(_("Подключено. Дальше выберите поле для сессии и сохраните настройки."), "ok")

@@ -22,7 +22,7 @@ TIMEOUT = (3.05, 20)
 LONGEST_WAIT = 20.0
 
 #: Seconds after which a call that got no good answer may be tried again; whoever repeats it makes them longer.
-AGAIN = 5.0
+AGAIN = 2.0
 
 #: Seconds to leave an account alone by what it answered, where it does not say itself.
 PAUSES = {402: 6 * 3600.0, 403: 15 * 60.0, 429: 2.0}
