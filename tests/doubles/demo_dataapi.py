@@ -2,7 +2,7 @@
 
 ``allow`` and ``prepare`` are called by demo.py before the product starts; as a program it is the stand-in itself. Some
 chats name a session of the cabinet, some come from Telegram, some have no contact and are held, some are refused once.
-DEMO_DATAAPI_PORT (9200) is its port.
+DEMO_DATAAPI_PORT (9400) is its port.
 """
 
 from __future__ import annotations
