@@ -22,7 +22,7 @@ from webapp.database import begin_as_reader
 from webapp.extensions import db, limiter
 from webapp.models import Base
 from webapp.settings import Settings, load
-from webapp.views import hooks
+from webapp.views import counter, hooks
 
 #: Two runs on one machine do not meet in one database.
 WORKER = f"{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{os.getpid()}"
@@ -83,6 +83,7 @@ def empty_tables() -> None:
     # Row numbers begin anew, so what a process has kept by number is another test's.
     attribution.forget()
     hooks.forget()
+    counter.forget()
     names = [table.name for table in reversed(Base.metadata.sorted_tables)]
     with db.engine.begin() as connection:
         on_postgresql = connection.dialect.name == "postgresql"

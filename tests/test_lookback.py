@@ -20,7 +20,8 @@ from tests.factories import (
 )
 from webapp import lookback
 from webapp.attribution import attribute
-from webapp.lookback import Decided, cases, forecast, ruling
+from webapp.forecast import forecast
+from webapp.lookback import Decided, cases, ruling
 from webapp.models import Account, Communication, Integration
 from webapp.resolution import Target
 

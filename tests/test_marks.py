@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from webapp.conversation import UTM_KEYS
-from webapp.marks import LONGEST_MARK, decode_mark, marks_of_url, storable
+from webapp.marks import LONGEST_MARK, decode_mark, known_utm, marks_of_url, storable
 
 
 @pytest.mark.parametrize(
@@ -104,3 +104,19 @@ def test_storable_text_is_storable(text, keep_lines):
 def test_hostile_texts_take_no_time_that_grows_with_their_square(text):
     decode_mark(text)
     marks_of_url(text)
+
+
+@pytest.mark.parametrize(
+    ("told", "of_visit", "known"),
+    [
+        ({"source": "first"}, {"source": "yandex", "gclid": "1"}, {"source": "yandex"}),
+        ({"source": "first", "term": "t"}, {"gclid": "1"}, {"source": "first", "term": "t"}),
+        ({"source": "first"}, None, {"source": "first"}),
+        ({"source": "", "other": "x"}, {}, {}),
+        (None, None, {}),
+    ],
+)
+def test_the_marks_of_the_visit_go_before_those_the_vendor_told(
+    told: dict[str, str] | None, of_visit: dict[str, str] | None, known: dict[str, str]
+) -> None:
+    assert known_utm(told, of_visit) == known

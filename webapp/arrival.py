@@ -31,6 +31,10 @@ OPENSTAT_MARKS = ("openstat_service", "openstat_campaign", "openstat_ad", "opens
 REFERRER_MARKS = ("referrer_host", "referrer")
 LANDING_MARKS = ("landing_path", "landing_host", "landing_url")
 
+#: Everything that a fact may be called, and what of it is no utm mark.
+BEYOND_UTM = ("click_id", *CLICK_IDS, *OPENSTAT_MARKS, *REFERRER_MARKS, *LANDING_MARKS)
+MARKS = UTM_MARKS + BEYOND_UTM
+
 HOST_MARKS = frozenset({"referrer_host", "landing_host"})
 _ADDRESS_MARKS = frozenset({"referrer", "landing_url", "landing_path"})
 

@@ -110,16 +110,10 @@ def write_decision(communication: Communication, decision: Attribution) -> None:
     communication.source_id = decision.source
     communication.site_id = decision.site
     communication.visit_id = decision.visit
+    communication.session_named = decision.session
     communication.trail = [
         {"rule": str(step.rule), "outcome": str(step.outcome), "facts": dict(step.facts)} for step in decision.trail
     ]
-
-
-def attribute_arrival(session: Session, account: Account, facts: Mapping[str, str]) -> tuple[int | None, int | None]:
-    """The campaign and the source of a visit that began with these facts (webapp.arrival)."""
-    catalogue = _directory(session, account).catalogue
-    campaign, source = catalogue.campaign(facts), catalogue.source(facts)
-    return campaign.entry.id if campaign else None, source.entry.id if source else None
 
 
 def policy(session: Session, account: Account, integration: Integration) -> Policy:
@@ -128,26 +122,27 @@ def policy(session: Session, account: Account, integration: Integration) -> Poli
     revision = (integration.revision, account.revision)
     known = kept.get(integration.id)
     if known is None or known[0] != revision:
-        known = (revision, read_policy(session, account, integration, _directory(session, account).catalogue))
+        known = (revision, read_policy(session, account, integration, catalogue(session, account)))
         _keep(kept, integration.id, known)
     return known[1]
 
 
-def read_policy(session: Session, account: Account, integration: Integration, catalogue: Catalogue) -> Policy:
+def read_policy(session: Session, account: Account, integration: Integration, rules: Catalogue) -> Policy:
     """The same as the rows say it in this transaction, kept nowhere."""
     mappings = session.scalars(select(ChannelMapping).where(ChannelMapping.integration_id == integration.id))
     return Policy(
-        catalogue=catalogue,
+        catalogue=rules,
         mapping={mapping.channel: _target(session, mapping) for mapping in mappings},
         default=_target(session, integration),
         fill_without_campaign=integration.fill_without_campaign,
         contact_window_days=account.contact_window_days,
+        **cabinet_of(account).policy(session, integration),
     )
 
 
-def known_catalogue(session: Session, account: Account) -> Catalogue:
-    """The rules of the account's campaigns and sources, read again only when its directory has changed. Not for a
-    transaction that changes them and may be taken back."""
+def catalogue(session: Session, account: Account) -> Catalogue:
+    """The rules of the account's campaigns and sources, ready; read again only when its directory has changed. Not for
+    a transaction that changes them and may be taken back."""
     return _directory(session, account).catalogue
 
 
@@ -182,7 +177,9 @@ def sightings(
         named=_facts(session, named),
         named_elsewhere=elsewhere,
         beacon=_facts(session, _beacon(session, communication, question, client)),
+        beacon_session=_beacon_session(session, account, communication, question, client),
         contact=_facts(session, _by_contact(session, account, communication)),
+        refused=cabinet_of(account).refused(session, communication),
     )
 
 
@@ -255,6 +252,27 @@ def _beacon(session: Session, communication: Communication, question: Question, 
     tied = session.scalars(_TIED, whose).all()
     latest_start = question.started_at + CLOCK_TOLERANCE
     return next((visit for visit in tied if visit.started_at <= latest_start), tied[0] if tied else None)
+
+
+def _beacon_session(
+    session: Session, account: Account, communication: Communication, question: Question, client: Client | None
+) -> str | None:
+    """Of the outside cabinet's sessions that were tied to this person the last one before the conversation, else the
+    first: when they began only the cabinet knows."""
+    if client is None or not client.tied or cabinet_of(account).counts_visits:
+        return None
+    told = session.execute(
+        select(VisitTie.session_id, VisitTie.tied_at)
+        .where(
+            VisitTie.integration_id == communication.integration_id,
+            VisitTie.client == communication.client,
+            VisitTie.visit_id.is_(None),
+        )
+        .order_by(VisitTie.tied_at.desc())
+        .limit(MOST_TIED_VISITS)
+    ).all()
+    before = [row.session_id for row in told if row.tied_at <= question.started_at + CLOCK_TOLERANCE]
+    return before[0] if before else told[-1].session_id if told else None
 
 
 def _by_contact(session: Session, account: Account, communication: Communication) -> Visit | None:

@@ -12,6 +12,8 @@ worker_class = "gthread"
 workers = int(os.environ.get("WEB_WORKERS") or 2)
 threads = int(os.environ.get("WEB_THREADS") or 8)
 timeout = 30
+#: An address that is pasted into «Проверка правил» stands in the page's own, with percent signs.
+limit_request_line = 8190
 graceful_timeout = 30
 #: Longer than the proxies in front keep an idle connection, or they would meet one that was just closed.
 keepalive = 75

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sqlalchemy import or_, select
-from sqlalchemy.orm import Session, load_only
+from sqlalchemy.orm import Session
 
 from webapp.arrival import arrival_facts
 from webapp.attribution import MOST_TIED_VISITS, read_policy
 from webapp.cabinets import cabinet_of
 from webapp.conversation import Clues
 from webapp.enrichment import clues_of
-from webapp.models import Account, Campaign, Communication, Integration, Visit, VisitTie
+from webapp.models import Account, Campaign, Communication, Delivery, Integration, Visit, VisitTie
 from webapp.resolution import (
     CLOCK_TOLERANCE,
     Attribution,
@@ -56,6 +56,9 @@ LOOKED_AT = (
 
 Meaning = tuple[int | None, int | None]
 
+#: A vendor's number for somebody, within an integration.
+Person = tuple[int, str]
+
 
 @dataclass(frozen=True)
 class Decided:
@@ -86,7 +89,9 @@ class Case:
     named: Visit | None
     named_elsewhere: bool
     beacon: Visit | None
+    beacon_session: str | None
     contact: Visit | None
+    refused: Mapping[str, str]
 
     @property
     def visits(self) -> Iterator[Visit]:
@@ -127,7 +132,9 @@ class Ruling:
             named=self._facts(case.named),
             named_elsewhere=case.named_elsewhere,
             beacon=self._facts(case.beacon),
+            beacon_session=case.beacon_session,
             contact=self._facts(case.contact),
+            refused=case.refused,
         )
         return resolve(question, sightings, self.policies[communication.integration_id])
 
@@ -177,6 +184,9 @@ def cases(session: Session, account: Account, communications: Sequence[Communica
     tokens = {said.token.visit for said in clues.values() if said.token and said.token.visit}
     named, elsewhere = _named(session, account, tokens)
     beacons, contacts = _beacons(session, communications), _contacts(session, account, communications)
+    elsewhere_counted = not cabinet_of(account).counts_visits
+    sessions = _beacon_sessions(session, communications) if elsewhere_counted else {}
+    refused = _refused(session, communications) if elsewhere_counted else {}
     found = []
     for one in communications:
         token = clues[one.id].token
@@ -188,7 +198,9 @@ def cases(session: Session, account: Account, communications: Sequence[Communica
                 named.get(session_id or ""),
                 session_id in elsewhere,
                 beacons.get(one.id),
+                sessions.get(one.id),
                 contacts.get(one.id),
+                refused.get(one.id, {}),
             )
         )
     return found
@@ -209,12 +221,8 @@ def _named(session: Session, account: Account, tokens: set[str]) -> tuple[dict[s
 
 def _beacons(session: Session, communications: Sequence[Communication]) -> dict[int, Visit]:
     """Of the visits tied to a person the latest that began before the conversation, else the latest."""
-    people: defaultdict[int, set[str]] = defaultdict(set)
-    for one in communications:
-        if one.client is not None:
-            people[one.integration_id].add(one.client)
-    tied: defaultdict[tuple[int, str], list[Visit]] = defaultdict(list)
-    for integration, clients in people.items():
+    tied: defaultdict[Person, list[Visit]] = defaultdict(list)
+    for integration, clients in _people(communications):
         for client, visit in session.execute(
             select(VisitTie.client, Visit)
             .join(Visit, VisitTie.visit_id == Visit.id)
@@ -230,6 +238,43 @@ def _beacons(session: Session, communications: Sequence[Communication]) -> dict[
         if visit is not None and visit.account_id == one.account_id:
             found[one.id] = visit
     return found
+
+
+def _beacon_sessions(session: Session, communications: Sequence[Communication]) -> dict[int, str]:
+    """Of the outside cabinet's sessions tied to a person the last one before the conversation, else the first."""
+    tied: defaultdict[Person, list[tuple[str, datetime]]] = defaultdict(list)
+    for integration, clients in _people(communications):
+        for client, number, at in session.execute(
+            select(VisitTie.client, VisitTie.session_id, VisitTie.tied_at)
+            .where(VisitTie.integration_id == integration, VisitTie.client.in_(clients), VisitTie.visit_id.is_(None))
+            .order_by(VisitTie.tied_at.desc())
+        ):
+            tied[integration, client].append((number, at))
+    found = {}
+    for one in communications:
+        told = tied.get((one.integration_id, one.client or ""), [])[:MOST_TIED_VISITS]
+        before = [number for number, at in told if at <= one.started_at + CLOCK_TOLERANCE]
+        if told:
+            found[one.id] = before[0] if before else told[-1][0]
+    return found
+
+
+def _refused(session: Session, communications: Sequence[Communication]) -> dict[int, Mapping[str, str]]:
+    """The sessions that the outside cabinet did not take, as Cabinet.refused tells them one by one."""
+    numbers = [one.id for one in communications]
+    rows = session.execute(
+        select(Delivery.communication_id, Delivery.refused).where(Delivery.communication_id.in_(numbers))
+    )
+    return {number: refused or {} for number, refused in rows}
+
+
+def _people(communications: Sequence[Communication]) -> Iterable[tuple[int, set[str]]]:
+    """The vendors' numbers of the people, by integration."""
+    people: defaultdict[int, set[str]] = defaultdict(set)
+    for one in communications:
+        if one.client is not None:
+            people[one.integration_id].add(one.client)
+    return people.items()
 
 
 def _contacts(session: Session, account: Account, communications: Sequence[Communication]) -> dict[int, Visit]:
@@ -268,79 +313,6 @@ def _contacts(session: Session, account: Account, communications: Sequence[Commu
     return found
 
 
-# What would change
-
-
-#: How far a forecast looks back, and at how many communications at most, the newest first.
-FORECAST_DAYS, MOST_FORECAST = 30, 5000
-
-#: Communications shown of each kind of change.
-MOST_EXAMPLES = 3
-
-
-@dataclass(frozen=True)
-class Shift:
-    """So many communications would go from one to the other; ``examples`` are the newest of them."""
-
-    before: Decided
-    after: Decided
-    count: int = 0
-    examples: tuple[Communication, ...] = ()
-
-
-@dataclass(frozen=True)
-class Forecast:
-    """How stored communications would be attributed. ``cut``: there are more than were looked at.
-
-    ``anyway`` of the ``changed`` would change by the saved rules alone: they were decided by older ones.
-    """
-
-    seen: int
-    cut: bool
-    shifts: tuple[Shift, ...]
-    anyway: int
-
-    @property
-    def changed(self) -> int:
-        """How many would go elsewhere."""
-        return sum(shift.count for shift in self.shifts)
-
-
-def forecast(
-    session: Session,
-    account: Account,
-    new: Ruling,
-    saved: Ruling,
-    *,
-    since: datetime,
-    until: datetime | None = None,
-    integration_id: int | None = None,
-    most: int = MOST_FORECAST,
-) -> Forecast:
-    """What ``new`` would make of the newest communications of this time, tests left out. Writes nothing."""
-    shifts: dict[tuple[Decided, Decided], Shift] = {}
-    anyway = 0
-    newest = chosen(account, since=since, until=until, integration_id=integration_id)
-    rows = session.scalars(
-        newest.where(Communication.is_test.is_(False))
-        .options(load_only(*LOOKED_AT))
-        .order_by(Communication.started_at.desc(), Communication.id.desc())
-        .limit(most + 1)
-    ).all()
-    for case in _in_chunks(session, account, rows[:most]):
-        before, after = Decided.of(case.communication), Decided.by(new.decide(case))
-        if before == after:
-            continue
-        anyway += Decided.by(saved.decide(case)) == after
-        shift = shifts.get((before, after), Shift(before, after))
-        examples = shift.examples
-        if len(examples) < MOST_EXAMPLES:
-            examples = (*examples, case.communication)
-        shifts[before, after] = replace(shift, count=shift.count + 1, examples=examples)
-    ordered = sorted(shifts.values(), key=lambda shift: -shift.count)
-    return Forecast(min(len(rows), most), len(rows) > most, tuple(ordered), anyway)
-
-
 def chosen(
     account: Account, *, since: datetime | None, until: datetime | None = None, integration_id: int | None = None
 ):
@@ -355,6 +327,7 @@ def chosen(
     return query
 
 
-def _in_chunks(session: Session, account: Account, rows: Sequence[Communication]) -> Iterable[Case]:
+def in_chunks(session: Session, account: Account, rows: Sequence[Communication]) -> Iterator[Case]:
+    """The same for any number of communications."""
     for start in range(0, len(rows), CHUNK):
         yield from cases(session, account, rows[start : start + CHUNK])

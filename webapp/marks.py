@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Mapping
 from urllib.parse import unquote
+
+from webapp.conversation import UTM_KEYS
 
 #: The longest mark kept; advertising systems write far shorter ones.
 LONGEST_MARK = 512
@@ -57,3 +60,15 @@ def marks_of_url(url: str) -> dict[str, str]:
         if value and key not in marks:
             marks[key] = value
     return marks
+
+
+def known_utm(told: Mapping[str, str] | None, of_visit: Mapping[str, str] | None) -> dict[str, str]:
+    """The utm marks of a communication: those of its visit, else those that its vendor told; by UTM_KEYS, none empty.
+
+    They are not mixed: the vendor's are often those of the visitor's first visit ever.
+    """
+    for marks in (of_visit, told):
+        found = {key: marks[key] for key in UTM_KEYS if marks and marks.get(key)}
+        if found:
+            return found
+    return {}

@@ -21,7 +21,9 @@ from tests.factories import (
     make_site,
     make_source,
     make_task,
+    make_visit,
     map_channel,
+    tie_visit,
 )
 from tests.views.acting import chat, make_person, send
 from webapp.models import (
@@ -125,12 +127,22 @@ def furnish(app: Flask, session: Session) -> Furnished:
         finished_at=utc_now(),
     )
     make_alert(session, account, integration=LONG_WORD)
+    visit = make_visit(
+        session, account, "6000000000000001", site_id=site.id, visitor_id=LONG_WORD[:60], landing_url=address,
+        last_url=address, referrer=address, marks=marks, user_agent=LONG_WORD, campaign_id=campaign.id,
+    )  # fmt: skip
+    make_visit(session, account, "6000000000000002", visitor_id=LONG_WORD[:60], landing_url=address)
+    session.get_one(Communication, first).visit_id = visit.id
+    tie_visit(session, integration, visit)
     inside = [
         "/integrations",
         "/integrations/new",
         "/integrations/jivo",
         "/communications",
         f"/communications/{first}",
+        "/visits",
+        "/visits?q=nothing&site_text=nowhere",
+        f"/visits/{visit.id}",
         "/events",
         f"/events/{event}",
         f"/events/{garbage}",
@@ -141,6 +153,7 @@ def furnish(app: Flask, session: Session) -> Furnished:
         f"/directory/sites/{site.id}",
         f"/directory/campaigns/{campaign.id}",
         "/directory/campaigns/new",
+        f"/directory/check?url=https://shop.example/?utm_source=yandex%26utm_campaign={LONG_WORD}&referrer=https://vk.com",
         f"/directory/sources/{archived.id}",
         f"/directory/employees/{employee.id}",
         "/suggestions",

@@ -8,6 +8,7 @@ import pytest
 
 from tests.cli.files import apply, as_yaml, document, everything
 from tests.factories import make_account, make_integration
+from webapp.arrival import MARKS
 
 LONG = "x" * 300
 
@@ -38,11 +39,30 @@ WRONG = [
     (put("region", value="Russia"), "region: must be a country's two letters, such as RU"),
     (put("contact_window_days", value=0), "contact_window_days: must be a number of days from 1 to 180, or null"),
     (put("event_retention_days", value="week"), "event_retention_days: must be a whole number"),
+    (put("visits", value=["consent"]), "visits: must be a mapping"),
+    (put("visits", value={"need_consent": "sometimes"}), "visits.need_consent: must be true or false"),
+    (
+        put("visits", value={"retention_days": 0}),
+        "visits.retention_days: must be a number of days from 1 to 3650, or null",
+    ),
+    (put("visits", value={"retention_days": "year"}), "visits.retention_days: must be a whole number"),
+    (put("visits", value={"keep_ip": True}), "visits.keep_ip: unknown key"),
     (put("colour", value="red"), "colour: unknown key"),
-    (put("cabinet", value={"kind": "dataapi"}), "cabinet.kind: not available in this version"),
+    (
+        put("cabinet", value={"kind": "dataapi", "access_token": " "}),
+        "cabinet.access_token: must be the key, as the cabinet showed it",
+    ),
+    (
+        put("cabinet", value={"kind": "dataapi", "url": "https://x.example"}),
+        "cabinet.url: must be https://dataapi.comagic.ru/v2.0, https://dataapi.uiscom.ru/v2.0, "
+        "https://dataapi.callgear.com/v2.0, or an address listed in EXTRA_VENDOR_HOSTS",
+    ),
     (put("cabinet", value={"kind": "paper"}), "cabinet.kind: must be 'embedded' or 'dataapi'"),
-    (put("cabinet", "url", value="https://x.example"), "cabinet.url: belongs to another kind of cabinet"),
-    (put("authorizations", value=[{"key": "main"}]), "authorizations: not available in this version"),
+    (
+        put("cabinet", "url", value="https://dataapi.uiscom.ru/v2.0"),
+        "cabinet.url: belongs to another kind of cabinet",
+    ),
+    (put("authorizations", value=[{"key": "main"}]), "authorizations[0].vendor: is needed for a new authorization"),
     (put("sites", value={"a": "b"}), "sites: must be a list"),
     (put("sites", 0, value="shop"), "sites[0]: must be a mapping"),
     (put("sites", 0, "key", value="мой сайт"), "sites[0].key: must be 1–100 characters of A-Z a-z 0-9 . _ -"),
@@ -60,18 +80,20 @@ WRONG = [
     (put("campaigns", 0, "rules", value=[{}]), "campaigns[0].rules[0]: a rule needs at least one mark"),
     (
         put("campaigns", 0, "rules", value=[{"utm_source": {"like": "ya"}}]),
-        "campaigns[0].rules[0].utm_source: must be a text, {equals: text} or {contains: text}",
+        "campaigns[0].rules[0].utm_source: must be a text, or one of {equals: text}, {not_equals: text}, "
+        "{contains: text}, {not_contains: text}, {starts_with: text}, {not_starts_with: text}, {matches: text}, "
+        "{not_matches: text}, {domain: text}, {not_domain: text}, {present: true}, {absent: true}",
     ),
     (
-        put("sources", 0, "rules", value=[{"utm_source": "ya"}, {"gclid": "1"}]),
-        "sources[0].rules[1].gclid: unknown mark, known are utm_source, utm_medium, utm_campaign, "
-        "utm_content, utm_term",
+        put("sources", 0, "rules", value=[{"utm_source": "ya"}, {"clid": "1"}]),
+        f"sources[0].rules[1].clid: unknown mark, known are {', '.join(MARKS)}",
     ),
     (put("sources", 0, value={"key": "new"}), "sources[0].name: is needed for a new source"),
     (put("employees", 0, "email", value="nobody"), "employees[0].email: must be an e-mail address"),
     (put("employees", 0, "email", value="a@" + LONG), "employees[0].email: must be an e-mail address"),
-    (put(*JIVO, "vendor", value="amocrm"), 'jivo.vendor: the vendor "amocrm" is not available in this version'),
-    (put(*JIVO, "authorization", value="main"), "jivo.authorization: not available in this version"),
+    (put(*JIVO, "vendor", value="talkme"), 'jivo.vendor: the vendor "talkme" is not available in this version'),
+    (put(*JIVO, "authorization", value="main"), "jivo.authorization: does not belong to the vendor jivo"),
+    (put(*JIVO, "session_field", value=1), "jivo.session_field: does not belong to the vendor jivo"),
     (put(*JIVO, "active", value="perhaps"), "jivo.active: must be true or false"),
     (put(*JIVO, "employee", value="petrov"), 'jivo.employee: no employee has the key "petrov"'),
     (

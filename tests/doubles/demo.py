@@ -1,9 +1,9 @@
-"""`make demo`: the product with an example cabinet, a stand-in for Jivo beside it, and people who write.
+"""`make demo`: the product with an example cabinet, stand-ins for Jivo and amoCRM beside it, and people who write.
 
 The first start prepares DATA_DIR (./data/demo) and sends the chats of the last 30 days through the real webhook; then a
 chat comes every 20 seconds. Ctrl-C ends everything. Environment: DATA_DIR, PORT (8000), DEMO_CHATS (300), DEMO_PAUSE
-(seconds, 20), DEMO_JIVO_PORT (9100), DEMO_DATABASE_URL (SQLite in DATA_DIR). DATABASE_URL is not looked at: invented
-chats must never get into a real cabinet.
+(seconds, 20), DEMO_JIVO_PORT (9100), DEMO_SITE_PORT (9200), DEMO_AMO_PORT (9300), DEMO_DATABASE_URL (SQLite in
+DATA_DIR). DATABASE_URL is not looked at: invented chats must never get into a real cabinet.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from typing import Any
 from webapp import logs
 from webapp.supervisor import Program, run
 
+from . import demo_amocrm, demo_dataapi
 from .demo_chats import DemoChat, chat, past_moments
+from .demo_site import advertised, open_site
 from .jivo import JivoDouble
 
 ROOT = Path(__file__).parents[2]
@@ -39,17 +41,23 @@ BANNER = """
     Почта   {email}
     Пароль  {password}
 
+  Пройдите весь путь сами
+    Сайт-пример       {advertised}
+        Откройте его как посетитель из рекламы, напишите в чат и найдите обращение: сессия найдена, кампания по правилу.
+
   Что посмотреть
     Обращения и цели  {url}/a/{account}/communications
         Откройте любое обращение: видно, почему оно отнесено к этой кампании, правило за правилом.
     Интеграция Jivo   {url}/a/{account}/integrations/{integration}
         Viber и Avito уже пишут, но не сопоставлены: страница сама их предложит. Отправьте проверочный чат.
+    Интеграция amoCRM {url}/a/{account}/integrations/amo
+        Авторизация уже подключена. Нажмите «Подключить заново», чтобы увидеть окно согласия.
     События           {url}/a/{account}/events
         Каждый вебхук, как он пришёл.
     Справочники       {url}/a/{account}/directory/campaigns
         Правила по UTM-меткам. Измените правило: следующие чаты пойдут по новому.
 
-  Вместо Jivo отвечает {double}. Новый чат — каждые {pause:g} с.
+  Вместо Jivo отвечает {double}, вместо amoCRM — {amocrm}. Новый чат — каждые {pause:g} с.
   Остановить: Ctrl-C. Начать заново: удалите {data_dir}
 """
 
@@ -68,11 +76,17 @@ def main() -> int:
         print(f"{data_dir} belongs to another installation: give the demo a DATA_DIR of its own", file=sys.stderr)
         return 2
     print("  Готовим пример…", flush=True)
+    amocrm = demo_amocrm.prepare()
+    demo_dataapi.allow(state)
     _prepare(state)
+    demo_dataapi.prepare(state, EMAIL, _flask)
+    cabinet = (sys.executable, "-m", "tests.doubles.demo_dataapi", str(state.kept["dataapi_port"]))
     return run(
         (
             Program("product", (sys.executable, "-m", "webapp.supervisor"), essential=True),
             Program("chats", (sys.executable, "-m", "tests.doubles.demo", "chats")),
+            Program("cabinet", cabinet),
+            Program("amocrm", amocrm),
         )
     )
 
@@ -121,28 +135,35 @@ def send_chats() -> None:
     state = State(Path(os.environ["DATA_DIR"]))
     port = int(os.environ.get("PORT") or 8000)
     pause = float(os.environ.get("DEMO_PAUSE") or 20)
+    shown = f"http://localhost:{port}"
     _wait_for(port)
     with _double() as double:
         feed = Feed(double, f"http://127.0.0.1:{port}")
-        words = {"email": EMAIL, "account": ACCOUNT, "integration": INTEGRATION, "password": state.kept["password"]}
-        told = BANNER.format(
-            url=f"http://localhost:{port}", double=double.url, pause=pause, data_dir=state.data_dir, **words
-        )
-        print(told, flush=True)
-        volume = state.kept["volume"]
-        moments = past_moments(volume, state.kept["started"])
-        if state.kept["sent"] < volume:
-            print(f"  Присылаем чаты за последние 30 дней ({volume})…", flush=True)
-        while state.kept["sent"] < volume:
-            number = state.kept["sent"] + 1
-            feed.send(chat(number, moments[number - 1]), seconds_between=0)
-            state.keep(sent=number)
-        print("  Прошлое на месте. Дальше — по одному.", flush=True)
-        while True:
-            number = state.kept["sent"] + 1
-            feed.send(chat(number, int(time.time())), seconds_between=min(CHAT_SECONDS, pause))
-            state.keep(sent=number)
-            time.sleep(pause)
+        with open_site(double, feed.address, _lines(shown)) as site:
+            words = {"email": EMAIL, "account": ACCOUNT, "integration": INTEGRATION, "password": state.kept["password"]}
+            told = {"url": shown, "advertised": advertised(site), "double": double.url, "data_dir": state.data_dir}
+            told["amocrm"] = f"http://127.0.0.1:{os.environ['DEMO_AMO_PORT']}"
+            print(BANNER.format(pause=pause, **told, **words), flush=True)
+            print(demo_dataapi.TOLD.format(url=shown), flush=True)
+            _send(state, feed, pause)
+
+
+def _send(state: State, feed: Feed, pause: float) -> None:
+    """What is missing of the past, then one chat after the other."""
+    volume = state.kept["volume"]
+    moments = past_moments(volume, state.kept["started"])
+    if state.kept["sent"] < volume:
+        print(f"  Присылаем чаты за последние 30 дней ({volume})…", flush=True)
+    while state.kept["sent"] < volume:
+        number = state.kept["sent"] + 1
+        feed.send(chat(number, moments[number - 1]), seconds_between=0)
+        state.keep(sent=number)
+    print("  Прошлое на месте. Дальше — по одному.", flush=True)
+    while True:
+        number = state.kept["sent"] + 1
+        feed.send(chat(number, int(time.time())), seconds_between=min(CHAT_SECONDS, pause))
+        state.keep(sent=number)
+        time.sleep(pause)
 
 
 class Feed:
@@ -151,6 +172,11 @@ class Feed:
     def __init__(self, double: JivoDouble, server: str) -> None:
         self._double, self._server = double, server
         self._path = _hook_path()
+
+    @property
+    def address(self) -> str:
+        """The whole webhook address."""
+        return self._server + self._path
 
     def send(self, told: DemoChat, seconds_between: float) -> None:
         """Send the events of one chat; waits as long as the product does not take them."""
@@ -161,7 +187,7 @@ class Feed:
                 time.sleep(3)
 
     def _taken(self, order: dict[str, Any], channel: str | None) -> bool:
-        url = self._server + self._path + (f"/{channel}" if channel else "")
+        url = self.address + (f"/{channel}" if channel else "")
         status = self._double.send({**order, "url": url, "switches": {"timeout_s": 10}})["status"]
         if status == 404:
             self._path = _hook_path()
@@ -170,6 +196,13 @@ class Feed:
 
 def _hook_path() -> str:
     return _flask("hook-url", "--account", ACCOUNT, "--integration", INTEGRATION)
+
+
+def _lines(server: str) -> tuple[str, str]:
+    """What the example site has on its pages: the counter's line and the script's, with our address in them."""
+    os.environ.setdefault("PUBLIC_URL", server)
+    counter = _flask("script-tag", "--account", ACCOUNT, "--site", "example")
+    return counter, _flask("script-tag", "--account", ACCOUNT, "--integration", INTEGRATION)
 
 
 def _double() -> JivoDouble:

@@ -25,6 +25,9 @@ def test_every_module_is_a_job_of_its_name(app):
         "send_alert",
         "undo_reattribution",
         "watch",
+        *("close_idle_chats", "process_stored", "purge_expired", "replay_failed"),
+        *("confirm", "probe", "resume_deliveries", "sync", "upload"),
+        *("check_authorization", "look_up", "reconcile", "resume_lookups"),
     }
     assert {schedule.job for schedule in jobs.SCHEDULES} <= set(found)
 

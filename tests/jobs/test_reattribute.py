@@ -160,7 +160,7 @@ def test_a_stopped_one_does_nothing_more(session, jivo, source, run):
 
 def test_the_cabinet_hears_of_each_change(session, jivo, source, run, monkeypatch):
     told = []
-    monkeypatch.setattr(EmbeddedCabinet, "reattributed", lambda self, session, number: told.append(number))
+    monkeypatch.setattr(EmbeddedCabinet, "resend", lambda self, session, number: told.append(number))
     found = chat(session, jivo)
     chat(session, jivo, started_at=BEGAN - DAY)
     point(session, jivo, source)

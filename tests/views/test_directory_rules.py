@@ -10,7 +10,10 @@ from sqlalchemy import select
 
 from tests.factories import make_campaign
 from tests.views.acting import beside, everything, filled, rows, said
+from webapp.arrival import MARKS
 from webapp.models import Campaign
+from webapp.resolution import Operator
+from webapp.views.rules_words import MARK_GROUPS
 
 NEW = "/a/romashka/directory/campaigns/new"
 
@@ -21,6 +24,9 @@ TYPED = {
     "rule-0-0-op": "equals",
     "rule-0-0-value": "yandex",
 }
+
+#: The marks in the order of the list.
+GROUPED = [mark for marks in MARK_GROUPS.values() for mark in marks]
 
 both_ways = pytest.mark.parametrize("partial", [False, True], ids=["plain", "htmx"])
 
@@ -111,6 +117,38 @@ def test_rules_are_saved_as_typed_and_shown_in_the_list(session, editor):
     assert rows(page)[0][2] == "utm_source = yandex, utm_medium ∋ Cpc utm_campaign = шторы весна"
 
 
+def test_every_mark_and_every_comparison_can_be_chosen(session, editor):
+    page = editor.get(NEW)
+    chosen = {name: page.find(id=f"rule-0-0-{name}").find_all("option") for name in ("mark", "op")}
+    assert [option["value"] for option in chosen["mark"]] == sorted(MARKS, key=[*GROUPED].index)
+    assert [option["value"] for option in chosen["op"]] == list(Operator)
+    for place, operator in enumerate(Operator):
+        mark = "landing_host" if operator.positive == "domain" else MARKS[place]
+        typed = {"rule-0-0-mark": mark, "rule-0-0-op": str(operator), "rule-0-0-value": "shop.example"}
+        editor.post(NEW, TYPED | typed | {"name": str(operator)})
+    kept = session.execute(select(Campaign.name, Campaign.rules)).all()
+    session.rollback()
+    assert {name: rules[0][0]["op"] for name, rules in kept} == {str(one): str(one) for one in Operator}
+
+
+def test_a_comparison_that_takes_no_value_needs_and_keeps_none(session, editor):
+    typed = {"rule-0-0-mark": "gclid", "rule-0-0-op": "present", "rule-0-0-value": ""}
+    typed |= {"rule-1-0-mark": "click_id", "rule-1-0-op": "absent", "rule-1-0-value": "left over"}
+    page = editor.follow(NEW, TYPED | typed)
+    assert stored(session) == [
+        [{"mark": "gclid", "op": "present", "value": ""}],
+        [{"mark": "click_id", "op": "absent", "value": ""}],
+    ]
+    assert rows(page)[0][2] == "gclid присутствует любая метка клика отсутствует"
+
+
+def test_rules_about_where_people_came_from_are_listed_in_words(editor):
+    typed = {"rule-0-0-mark": "referrer_host", "rule-0-0-op": "domain", "rule-0-0-value": "google.*"}
+    typed |= {"rule-0-1-mark": "landing_path", "rule-0-1-op": "not_starts_with", "rule-0-1-value": "/blog"}
+    page = editor.follow(NEW, TYPED | typed)
+    assert rows(page)[0][2] == "откуда: сайт в домене google.*, вход: путь не начинается с /blog"
+
+
 def test_saved_rules_come_back_into_the_form_and_can_all_be_removed(session, editor, account):
     number = make_campaign(session, account, rules=[{"utm_source": "yandex", "utm_medium": "cpc"}]).id
     session.rollback()
@@ -137,6 +175,14 @@ def test_rules_that_were_left_empty_are_left_out(session, editor):
         ({"mark": "utm_medium", "op": "equals", "value": "я" * 256}, "Не длиннее 255 знаков."),
         ({"mark": "utm_evil", "op": "equals", "value": "x"}, "Выберите метку из списка."),
         ({"mark": "utm_medium", "op": "regex", "value": "x"}, "Выберите, как сравнивать."),
+        (
+            {"mark": "utm_medium", "op": "domain", "value": "x.ru"},
+            "«В домене» бывает только сайт: откуда пришли или куда вошли.",
+        ),
+        (
+            {"mark": "referrer_host", "op": "not_domain", "value": "где-то там"},
+            "Нужен домен: например, google.com, или google.* для всех стран сразу.",
+        ),
     ],
 )
 def test_a_mistake_in_a_row_is_said_beside_it_and_what_was_typed_stays(session, editor, row, error, partial):

@@ -13,9 +13,23 @@ from flask_babel import ngettext
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from webapp.models import Account, Communication, EventState, Integration, WebhookEvent, Widget
+from webapp.cabinets.dataapi import words
+from webapp.models import (
+    Account,
+    Authorization,
+    AuthorizationState,
+    CabinetPause,
+    Communication,
+    EventState,
+    Integration,
+    WebhookEvent,
+    Widget,
+)
 from webapp.models.alert import USUAL_UNATTRIBUTED_LIMIT
 from webapp.resolution import Rule
+
+#: The name of the check whose findings stand on every page by themselves.
+DELIVERY_PAUSED = "delivery_paused"
 
 
 @dataclass(frozen=True)
@@ -216,7 +230,45 @@ def _running(session: Session, account: Account) -> list[Integration]:
     )
 
 
-#: Every check, in the order of the page. Deliveries that pause and tokens that end have theirs here too.
+# Hand-over to an outside cabinet, and connections to vendors
+
+
+def delivery_paused(session: Session, account: Account, look: Look) -> Iterable[Finding]:
+    """The outside cabinet takes nothing at the moment."""
+    for pause in session.scalars(select(CabinetPause).where(CabinetPause.account_id == account.id)):
+        yield Finding(pause.scope, {**pause.facts, "mnemonic": pause.reason})
+
+
+def _paused_says(facts: Mapping[str, Any]) -> str:
+    advice = words.stop(facts)
+    return f"{advice.what} {advice.repair}"
+
+
+#: A token that nothing renews is told of so long before its end.
+TOKEN_NOTICE = timedelta(days=14)
+
+
+def connections(session: Session, account: Account, look: Look) -> Iterable[Finding]:
+    """Authorizations that the vendor refuses, and those made by hand that end soon."""
+    for one in session.scalars(select(Authorization).where(Authorization.account_id == account.id)):
+        if one.state == AuthorizationState.BROKEN:
+            yield Finding(str(one.id), {"name": one.name, "days": None})
+        elif one.connected and one.long_lived and one.expires_at and one.expires_at - look.now < TOKEN_NOTICE:
+            yield Finding(str(one.id), {"name": one.name, "days": max(0, (one.expires_at - look.now).days)})
+
+
+def _connection_says(facts: Mapping[str, Any]) -> str:
+    if facts["days"] is None:
+        return _("Авторизация «%(name)s» не работает: подключите её заново.", name=facts["name"])
+    return ngettext(
+        "Токен авторизации «%(name)s» закончится через %(num)s день.",
+        "Токен авторизации «%(name)s» закончится через %(num)s дней.",
+        facts["days"],
+        name=facts["name"],
+    )
+
+
+#: Every check, in the order of the page.
 CHECKS = (
     Check(
         "silence",
@@ -238,6 +290,20 @@ CHECKS = (
         _l("Доля за сутки выше предела, если обращений хотя бы двадцать."),
         unattributed,
         _unattributed_says,
+    ),
+    Check(
+        DELIVERY_PAUSED,
+        _l("Передача в кабинет стоит"),
+        _l("Кабинет не принимает обращения, они ждут здесь."),
+        delivery_paused,
+        _paused_says,
+    ),
+    Check(
+        "connections",
+        _l("Авторизация кончается или не работает"),
+        _l("О токене, который сам не продлевается, — за две недели."),
+        connections,
+        _connection_says,
     ),
 )
 

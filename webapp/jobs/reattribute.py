@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session
 
-from webapp.attribution import known_catalogue, write_decision
+from webapp import attribution
+from webapp.attribution import write_decision
 from webapp.cabinets import cabinet_of
 from webapp.extensions import db
 from webapp.lookback import Case, Decided, Ruling, cases, chosen, ruling
@@ -20,7 +21,7 @@ from webapp.tasks import carry_out
 BATCH = 200
 
 #: The columns of a communication that a decision writes, and those of a visit.
-DECIDED = ("rule", "campaign_id", "source_id", "site_id", "visit_id", "channel", "trail")
+DECIDED = ("rule", "campaign_id", "source_id", "site_id", "visit_id", "session_named", "channel", "trail")
 MEANT = ("campaign_id", "source_id")
 
 
@@ -42,7 +43,7 @@ class Rules:
         )
         revision = (account.revision, sorted(tuple(row) for row in integrations))
         if self._known is None or self._known[0] != revision:
-            self._known = revision, ruling(session, account, known_catalogue(session, account))
+            self._known = revision, ruling(session, account, attribution.catalogue(session, account))
         return self._known[1]
 
 
@@ -68,7 +69,7 @@ def step(kept: Rules, session: Session, task: Task) -> bool:
             changed.append(case.communication.id)
     session.flush()
     for number in changed:
-        cabinet.reattributed(session, number)
+        cabinet.resend(session, number)
     task.cursor = {"started_at": rows[-1].started_at.astimezone(UTC).isoformat(), "id": rows[-1].id}
     task.seen += len(rows)
     task.count(changed=len(changed))
@@ -100,7 +101,7 @@ def _decide(session: Session, task: Task, case: Case, rules: Ruling) -> bool:
     communication, decision, channel = case.communication, rules.decide(case), rules.channel(case)
     if (
         Decided.of(communication) == Decided.by(decision)
-        and communication.visit_id == decision.visit
+        and (communication.visit_id, communication.session_named) == (decision.visit, decision.session)
         and communication.channel == channel
     ):
         return False

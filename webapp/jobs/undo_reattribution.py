@@ -43,7 +43,7 @@ def step(session: Session, task: Task) -> bool:
                 setattr(row, name, value)
             if table is Communication:
                 session.flush()
-                cabinet.reattributed(session, row.id)
+                cabinet.resend(session, row.id)
                 task.count(restored=1)
     task.cursor = {"id": changes[-1].id}
     task.seen += len(changes)

@@ -3,9 +3,18 @@
 from .account import Account, CabinetKind, Invitation, Membership, Role, User
 from .alert import Alert, AlertMessage, AlertSetting
 from .audit import AuditRecord, WorkerBeat
+from .authorization import (
+    Authorization,
+    AuthorizationState,
+    Lookup,
+    Reconciliation,
+    WaitingEvent,
+    integration_authorization,
+)
 from .base import Base, use_encryption_keys, utc_now
 from .communication import Communication
-from .directory import KINDS, Campaign, Employee, Site, Source, clean_domain, fold
+from .delivery import CabinetLink, CabinetPause, Delivery, DeliveryAttempt, DeliveryPhase, DeliveryState
+from .directory import KINDS, PICKED, Campaign, Employee, Site, Source, Tag, clean_domain, fold
 from .event import EventState, WebhookEvent, event_communication
 from .integration import ChannelMapping, Integration, Target, TargetKind, Widget, hash_secret
 from .pacing import Lane
@@ -16,27 +25,39 @@ from .visit import ScriptSighting, VendorClient, Visit, VisitTie
 __all__ = [
     "KINDS",
     "LIVE",
+    "PICKED",
     "Account",
     "Alert",
     "AlertMessage",
     "AlertSetting",
     "AuditRecord",
+    "Authorization",
+    "AuthorizationState",
     "Base",
     "CabinetKind",
+    "CabinetLink",
+    "CabinetPause",
     "Campaign",
     "ChannelMapping",
     "Communication",
+    "Delivery",
+    "DeliveryAttempt",
+    "DeliveryPhase",
+    "DeliveryState",
     "Employee",
     "EventState",
     "Integration",
     "Invitation",
     "Lane",
+    "Lookup",
     "Membership",
+    "Reconciliation",
     "Redecision",
     "Role",
     "ScriptSighting",
     "Site",
     "Source",
+    "Tag",
     "Target",
     "TargetKind",
     "Task",
@@ -47,6 +68,7 @@ __all__ = [
     "VendorClient",
     "Visit",
     "VisitTie",
+    "WaitingEvent",
     "WebhookEvent",
     "Widget",
     "WorkerBeat",
@@ -55,6 +77,7 @@ __all__ = [
     "event_communication",
     "fold",
     "hash_secret",
+    "integration_authorization",
     "use_encryption_keys",
     "utc_now",
 ]

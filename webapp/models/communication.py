@@ -8,6 +8,8 @@ from typing import Any
 from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from webapp.marks import known_utm
+
 from .base import Base, Moment, Numbered, partial_index
 from .directory import Campaign, Employee, Site, Source
 from .integration import Integration
@@ -19,7 +21,8 @@ class Communication(Numbered, Base):
 
     Unique by integration, type and the vendor's conversation id. ``stages`` says, field by field, at which stage of the
     conversation the kept value was told, so that late events enrich and never undo. ``clues`` is what the attribution
-    was decided from. ``finished_at`` is None while the conversation goes on.
+    was decided from. ``finished_at`` is None while the conversation goes on. ``session_named`` is the session of an
+    outside cabinet that decided: it cannot be looked up here.
     """
 
     __tablename__ = "communication"
@@ -58,6 +61,7 @@ class Communication(Numbered, Base):
     campaign_id: Mapped[int | None] = mapped_column(ForeignKey("campaign.id"))
     source_id: Mapped[int | None] = mapped_column(ForeignKey("source.id"))
     visit_id: Mapped[int | None] = mapped_column(ForeignKey("visit.id", ondelete="SET NULL"))
+    session_named: Mapped[str | None] = mapped_column(String(64))
     rule: Mapped[str] = mapped_column(String(16))
     trail: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
 
@@ -77,3 +81,8 @@ class Communication(Numbered, Base):
     campaign: Mapped[Campaign | None] = relationship()
     source: Mapped[Source | None] = relationship()
     visit: Mapped[Visit | None] = relationship()
+
+    @property
+    def known_utm(self) -> dict[str, str]:
+        """The marks of its visit, else those that came with the vendor's payload (``utm``)."""
+        return known_utm(self.utm, self.visit.marks if self.visit else None)

@@ -1,36 +1,13 @@
-"""Campaigns' and sources' rules over marks, made ready to be asked often."""
+"""Campaigns' and sources' rules over the facts of an arrival, made ready to be asked often."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from operator import itemgetter
 
-
-class Operator(StrEnum):
-    """How a condition compares. Case never matters: marks are typed by hand."""
-
-    EQUALS = "equals"
-    CONTAINS = "contains"
-
-
-@dataclass(frozen=True)
-class Condition:
-    """``mark`` is a name such as utm_source; ``value`` is folded when the catalogue is made."""
-
-    mark: str
-    operator: Operator
-    value: str
-
-    def holds(self, marks: Mapping[str, str]) -> bool:
-        """True when the folded marks satisfy it. A mark that is absent or blank satisfies nothing, nor does a blank
-        ``value`` accept anything."""
-        value = marks.get(self.mark)
-        if not value or not self.value:
-            return False
-        return value == self.value if self.operator is Operator.EQUALS else self.value in value
+from .conditions import Condition, Facts, Operator, domains_of
 
 
 @dataclass(frozen=True)
@@ -51,57 +28,104 @@ class Match:
     rule: int
 
 
+#: What a fact must have for a condition to hold: (mark, kind, text). The kinds are how an index can find it.
+_Key = tuple[str, str, str]
+_WHOLE, _DOMAIN, _PIECE, _ANY = "=", ".", "~", "?"
+
+#: Texts within a value are found by pieces of so many letters.
+_PIECE_LENGTH = 3
+
+
 class _Ruled:
-    """Entries found by the rarest "equals" of a rule, so that twenty thousand cost little more than twenty."""
+    """Rules found by the rarest key of their conditions, so that twenty thousand cost little more than twenty."""
 
     def __init__(self, entries: Iterable[Entry]) -> None:
-        ordered = sorted(entries, key=lambda entry: (entry.priority, entry.id))
-        often = Counter(pair for entry in ordered for rule in entry.rules for pair in _equalities(rule))
-        self._by_value: dict[tuple[str, str], list[tuple[int, int, Entry]]] = defaultdict(list)
-        self._others: list[tuple[int, int, Entry]] = []
-        for place, entry in enumerate(ordered):
-            for number, rule in enumerate(entry.rules):
-                rarest = min(_equalities(rule), key=lambda pair: often[pair], default=None)
-                bucket = self._others if rarest is None else self._by_value[rarest]
-                bucket.append((place, number, entry))
+        self.ordered = tuple(sorted(map(_folded, entries), key=lambda entry: (entry.priority, entry.id)))
+        keys = {
+            (place, number): {key for condition in rule for key in _keys_of(condition)}
+            for place, entry in enumerate(self.ordered)
+            for number, rule in enumerate(entry.rules)
+            if rule
+        }
+        often = Counter(key for found in keys.values() for key in found)
+        self._by_key: dict[_Key, list[tuple[int, int]]] = defaultdict(list)
+        self._kinds: dict[str, set[str]] = defaultdict(set)
+        self._others: list[tuple[int, int]] = []
+        for rule, found in keys.items():
+            if not found:
+                self._others.append(rule)
+                continue
+            rarest = min(found, key=lambda key: (often[key], key))
+            self._by_key[rarest].append(rule)
+            self._kinds[rarest[0]].add(rarest[1])
 
-    def match(self, marks: Mapping[str, str]) -> Match | None:
+    def match(self, facts: Facts) -> Match | None:
         candidates = list(self._others)
-        for pair in marks.items():
-            candidates += self._by_value.get(pair, ())
-        for _place, number, entry in sorted(candidates, key=itemgetter(0, 1)):
-            rule = entry.rules[number]
-            if rule and all(condition.holds(marks) for condition in rule):
+        for key in self._keys_in(facts):
+            candidates += self._by_key.get(key, ())
+        for place, number in sorted(candidates, key=itemgetter(0, 1)):
+            entry = self.ordered[place]
+            if all(condition.holds(facts) for condition in entry.rules[number]):
                 return Match(entry, number)
         return None
 
+    def _keys_in(self, facts: Facts) -> Iterator[_Key]:
+        """The keys of these facts, of the kinds by which some rule is found."""
+        for mark, value in facts.items():
+            kinds = self._kinds.get(mark)
+            if not kinds or not value:
+                continue
+            if _WHOLE in kinds:
+                yield mark, _WHOLE, value
+            if _DOMAIN in kinds:
+                yield from ((mark, _DOMAIN, domain) for domain in domains_of(value))
+            if _PIECE in kinds:
+                yield from {(mark, _PIECE, piece) for piece in _pieces(value)}
+            if _ANY in kinds:
+                yield mark, _ANY, ""
 
-def _equalities(rule: tuple[Condition, ...]) -> list[tuple[str, str]]:
-    return [(condition.mark, condition.value) for condition in rule if condition.operator is Operator.EQUALS]
+
+def _keys_of(condition: Condition) -> Iterator[_Key]:
+    """Keys of which a fact that satisfies the condition has every one; none where a missing mark may satisfy it."""
+    operator, value = condition.operator, condition.value
+    if operator.negative:
+        return
+    if operator is Operator.EQUALS:
+        yield condition.mark, _WHOLE, value
+    elif operator is Operator.DOMAIN:
+        yield condition.mark, _DOMAIN, value
+    else:
+        yield condition.mark, _ANY, ""
+        for part in value.split("*") if operator is Operator.MATCHES else (value,) if operator.takes_value else ():
+            yield from ((condition.mark, _PIECE, piece) for piece in _pieces(part))
+
+
+def _pieces(text: str) -> Iterator[str]:
+    for start in range(len(text) - _PIECE_LENGTH + 1):
+        yield text[start : start + _PIECE_LENGTH]
 
 
 class Catalogue:
-    """The rules of an account's campaigns and sources."""
+    """The rules of an account's campaigns and sources. ``campaigns`` and ``sources`` are in the order of asking."""
 
     def __init__(self, campaigns: Iterable[Entry], sources: Iterable[Entry]) -> None:
-        self._campaigns = _Ruled(_folded(entry) for entry in campaigns)
-        self._sources = _Ruled(_folded(entry) for entry in sources)
+        self._campaigns, self._sources = _Ruled(campaigns), _Ruled(sources)
+        self.campaigns, self.sources = self._campaigns.ordered, self._sources.ordered
 
-    def campaign(self, marks: Mapping[str, str]) -> Match | None:
-        """The first campaign whose rules match these marks."""
-        return self._campaigns.match(_fold(marks))
+    def campaign(self, facts: Facts) -> Match | None:
+        """The first campaign whose rules match these facts (webapp.arrival)."""
+        return self._campaigns.match(folded(facts))
 
-    def source(self, marks: Mapping[str, str]) -> Match | None:
-        """The first source whose rules match these marks."""
-        return self._sources.match(_fold(marks))
+    def source(self, facts: Facts) -> Match | None:
+        """The first source whose rules match these facts (webapp.arrival)."""
+        return self._sources.match(folded(facts))
 
 
-def _fold(marks: Mapping[str, str]) -> dict[str, str]:
-    return {name: value.casefold().strip() for name, value in marks.items() if value}
+def folded(facts: Facts) -> Facts:
+    """Facts ready to be compared."""
+    return {name: value and value.casefold().strip() for name, value in facts.items()}
 
 
 def _folded(entry: Entry) -> Entry:
-    rules = tuple(
-        tuple(Condition(c.mark, c.operator, c.value.casefold().strip()) for c in rule) for rule in entry.rules
-    )
+    rules = tuple(tuple(condition.folded() for condition in rule) for rule in entry.rules)
     return Entry(entry.id, entry.priority, rules, entry.site)

@@ -16,8 +16,11 @@ def init_app(app: Flask) -> None:
         account,
         alerts,
         auth,
+        cabinet,
         communications,
+        connections,
         counter,
+        deliveries,
         directory,
         erasure,
         errors,
@@ -28,35 +31,23 @@ def init_app(app: Flask) -> None:
         imports,
         integrations,
         numbers,
+        oauth,
         options,
         people,
         reattribution,
+        rules_check,
         shell,
         suggestions,
         tasks,
+        visits,
     )
 
     numbers.init_app(app)
-    for module in (
-        hooks,
-        counter,
-        health,
-        auth,
-        integrations,
-        communications,
-        events,
-        directory,
-        options,
-        account,
-        people,
-        tasks,
-        reattribution,
-        suggestions,
-        imports,
-        alerts,
-        erasure,
-    ):
+    rooms = (hooks, counter, health, auth, integrations, communications, deliveries, visits, events, directory, options)
+    insight = (tasks, reattribution, suggestions, imports, alerts, erasure)
+    for module in (*rooms, account, cabinet, people, connections, oauth, *insight):
         app.register_blueprint(module.blueprint)
+    app.register_blueprint(rules_check.blueprint)
     app.before_request(access.refuse_undeclared)
     headers.init_app(app)
     errors.init_app(app)

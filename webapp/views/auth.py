@@ -16,13 +16,14 @@ from werkzeug.security import check_password_hash, generate_password_hash
 from wtforms import PasswordField, SelectField, StringField
 
 from webapp import audit
+from webapp.cabinets.embedded.builtin import add_missing_sources
 from webapp.extensions import db, limiter
 from webapp.models import Account, Integration, Invitation, Membership, Role, User, utc_now
 
 from .access import public, signed_in
 from .addresses import settings
 from .forms import Email, PageForm, at_most, password_rules, required, stripped, timezone_choices
-from .locale import LANGUAGES
+from .locale import LANGUAGES, choose_locale
 from .partial import done
 
 blueprint = Blueprint("auth", __name__)
@@ -233,7 +234,7 @@ class NewAccountForm(PageForm):
 
 
 def make_account(name: str, timezone: str) -> Account:
-    """A new account whose slug is made of its name and is nobody else's."""
+    """A new account whose slug is made of its name and is nobody else's. It begins with the built-in sources."""
     wanted = slugify(name, max_length=48) or "cabinet"
     slug, number = wanted, 1
     while db.session.scalar(select(func.count()).select_from(Account).where(Account.slug == slug)):
@@ -241,6 +242,8 @@ def make_account(name: str, timezone: str) -> Account:
         slug = f"{wanted}-{number}"
     account = Account(slug=slug, name=name, timezone=timezone)
     db.session.add(account)
+    db.session.flush()
+    add_missing_sources(db.session, account, choose_locale())
     return account
 
 

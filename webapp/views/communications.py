@@ -19,9 +19,12 @@ from webapp.conversation import ConversationType
 from webapp.extensions import db
 from webapp.models import Campaign, Communication, Integration, Role, Site, Source, WebhookEvent, event_communication
 from webapp.resolution import Rule
+from webapp.vendors import registry
 
 from .access import member
+from .delivery_card import cabinet_card
 from .directory_search import like
+from .lookup_words import looked
 from .numbers import number_argument, row_number
 
 blueprint = Blueprint("communications", __name__, url_prefix="/a/<slug>/communications")
@@ -162,6 +165,9 @@ def show(number: int) -> str:
         events=events,
         trail=wording.trail(found.trail or [], names_of([found])),
         title=heading(found),
+        lookup=looked(found),
+        vendor=registry().get(found.integration.vendor),
+        **cabinet_card(found),
     )
 
 

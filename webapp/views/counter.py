@@ -11,10 +11,11 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import parse_qsl
+from weakref import WeakKeyDictionary
 
 from crawleruseragents import is_crawler
 from flask import Blueprint, Response, abort, current_app, request
-from sqlalchemy import select
+from sqlalchemy import Engine, bindparam, select
 from sqlalchemy.orm import Session, joinedload
 
 from webapp import metrics, scripts
@@ -38,6 +39,16 @@ COUNTER_TEMPLATE = "cabinets/embedded/counter.js.j2"
 
 #: How long a browser may keep a script. Changed settings reach the visitors after it.
 SCRIPT_SECONDS = 600
+
+#: How many sites a process keeps ready.
+KEPT_SITES = 1024
+
+_whose = (Site.public_key == bindparam("key"), Site.archived_at.is_(None))
+_REVISION = (
+    select(Account.__table__.c.revision).join(Site.__table__, Site.account_id == Account.__table__.c.id).where(*_whose)
+)
+_BY_KEY = select(Site, Account).join(Account, Account.id == Site.account_id).where(*_whose)
+_kept: WeakKeyDictionary[Engine, dict[str, tuple[int, Site, Account]]] = WeakKeyDictionary()
 
 
 def _limit() -> str:
@@ -115,7 +126,13 @@ def hear_script(public_id: str) -> Response:
     kind = fields.get("k")
     if kind == "report":
         report = parse_report(fields) or abort(400)
-        _write(partial(record_report, integration=integration, host=host_of(origin), report=report, now=utc_now()))
+        domains = [site.domain for site in _sites(integration.account)]
+        _write(
+            partial(
+                record_report, integration=integration, host=host_of(origin), report=report, now=utc_now(),
+                domains=domains,
+            )
+        )  # fmt: skip
     elif kind == "tie":
         _tie(integration, host_of(origin), fields)
     else:
@@ -128,9 +145,13 @@ def _tie(integration: Integration, host: str, fields: dict[str, str]) -> None:
     client, session_id = fields.get("c", ""), fields.get("s", "")
     if not (is_client(client) and is_session(session_id)):
         abort(400)
-    site = next((site for site in _sites(integration.account) if belongs(host, site.domain)), None)
-    if site is None:
+    own = [site for site in _sites(integration.account) if belongs(host, site.domain)]
+    if not own:
         abort(403)
+    if _is_robot(request.headers.get("User-Agent", "")):
+        return
+    # Of a site and its subdomain's own entry the narrower one is meant.
+    site = max(own, key=lambda site: len(host_of(site.domain)))
     hit = parse_hit(fields.get("m", "").encode()) if cabinet_of(integration.account).counts_visits else None
     _write(
         partial(
@@ -157,18 +178,30 @@ def _write(work: Callable[[Session], Any]) -> None:
 
 
 def _site(key: str) -> tuple[Site, Account]:
-    """The site of this public key and its account, read and let go."""
+    """The site of this public key and its account.
+
+    Each process keeps those it has read, and asks whether they have changed: whatever concerns them counts the
+    account's revision.
+    """
+    kept = _kept.setdefault(db.engine, {})
     begin_as_reader(True)
-    found = db.session.execute(
-        select(Site, Account)
-        .join(Account, Account.id == Site.account_id)
-        .where(Site.public_key == key, Site.archived_at.is_(None))
-    ).first()
-    if found is None or not cabinet_of(found[1]).counts_visits:
-        abort(404)
-    site, account = found
+    revision = db.session.connection().execute(_REVISION, {"key": key}).scalar()
+    known = kept.get(key)
+    if revision is not None and (known is None or known[0] != revision):
+        found = db.session.execute(_BY_KEY, {"key": key}).one()
+        if len(kept) >= KEPT_SITES:
+            kept.clear()
+        known = kept[key] = revision, found[0], found[1]
+    # What was read stays with us when its session has gone.
     db.session.close()
-    return site, account
+    if revision is None or known is None or not cabinet_of(known[2]).counts_visits:
+        abort(404)
+    return known[1], known[2]
+
+
+def forget() -> None:
+    """Give up what was kept, as when a database is emptied under a running process."""
+    _kept.clear()
 
 
 def _integration(public_id: str) -> Integration:

@@ -1,4 +1,4 @@
-"""Days in addresses and forms, and the moments they begin at in the account's zone."""
+"""Days in addresses and forms, in the account's zone."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 from flask import g
 
 
-def day_argument(text: str | None) -> date | None:
-    """The day in a text such as 2026-11-21; None for anything else."""
+def day_of(text: str | None) -> date | None:
+    """The day in an address; None for anything else."""
     try:
         found = date.fromisoformat(text or "")
     except ValueError:
@@ -18,5 +18,5 @@ def day_argument(text: str | None) -> date | None:
 
 
 def midnight(day: date) -> datetime:
-    """When the day begins in the account's zone."""
+    """When a day begins in the account's zone."""
     return datetime.combine(day, time(), ZoneInfo(g.account.timezone))

@@ -15,6 +15,7 @@ from wtforms.validators import NumberRange
 
 from webapp import audit
 from webapp.cabinets import cabinet_of
+from webapp.cabinets.embedded.builtin import add_missing_sources, missing_sources
 from webapp.extensions import db
 from webapp.models import KINDS, Role, clean_domain, utc_now
 
@@ -22,10 +23,13 @@ from . import what_if
 from .access import member
 from .directory_search import get, page
 from .forms import Email, PageForm, at_most, required, stripped
+from .locale import choose_locale
 from .numbers import number_argument
 from .partial import done, page_or_block
 from .picker import Picker
-from .rules_input import MARKS, OPERATOR_NAMES, RulesInput, suggested_rules
+from .rules_input import RulesInput, suggested_rules
+from .rules_words import MARK_GROUPS, OPERATOR_NAMES
+from .site_script import script_tag
 
 blueprint = Blueprint("directory", __name__, url_prefix="/a/<slug>/directory")
 
@@ -43,6 +47,9 @@ NEW_NAMES = {
     "sources": _l("Новый источник"),
     "employees": _l("Новый сотрудник"),
 }
+
+#: The lists whose entries have rules.
+RULED = ("campaigns", "sources")
 
 
 class SiteForm(PageForm):
@@ -125,7 +132,8 @@ def entries(kind: str) -> Any:
         kind_names=KIND_NAMES,
         editable=_editable(),
         new_name=NEW_NAMES[kind],
-        operators=OPERATOR_NAMES,
+        ruled=kind in RULED,
+        builtin=missing_sources(db.session, g.account) if kind == "sources" and _editable() else [],
     )
 
 
@@ -140,7 +148,7 @@ def entry(kind: str, number: int | None) -> Any:
         found = get(g.account, kind, number) or abort(404)
     if request.method == "POST":
         _editor()
-    ruled = kind in ("campaigns", "sources")
+    ruled = kind in RULED
     form = FORMS[kind](obj=found)
     if ruled and found is None and request.method == "GET":
         form.name.data = stripped(request.args.get("name", ""))[:255]
@@ -169,15 +177,36 @@ def entry(kind: str, number: int | None) -> Any:
         "form": form,
         "rules": rules if ruled else None,
         "site": site,
-        "marks": MARKS,
+        "mark_groups": MARK_GROUPS,
         "operators": OPERATOR_NAMES,
         "kind_names": KIND_NAMES,
         "new_name": NEW_NAMES[kind],
         "editable": _editable(),
         "foreseen": foreseen,
+        "counter_line": _counter_line(kind, found),
         "extra_errors": rules.errors + ([(site.error, "site")] if site.error else []),
     }
     return page_or_block("directory/entry.html", "entry_form", invalid=status == 422, **context)
+
+
+@blueprint.post("/sources/builtin")
+@member(Role.EDITOR)
+def add_builtin() -> Any:
+    """Give the account the built-in sources that it has not."""
+    _editor()
+    added = add_missing_sources(db.session, g.account, choose_locale())
+    if added:
+        audit.record(
+            db.session,
+            g.account.id,
+            user=current_user,
+            action="directory.builtin",
+            subject="sources",
+            changes={"added": [None, added]},
+        )
+    db.session.commit()
+    flash(_("Добавлено источников: %(number)s.", number=added), "ok")
+    return done(url_for("directory.entries", slug=g.account.slug, kind="sources"))
 
 
 @blueprint.post("/<kind>/<int:number>/archive")
@@ -203,6 +232,12 @@ def archive(kind: str, number: int) -> Any:
 def _check(kind: str) -> None:
     if kind not in KINDS:
         abort(404)
+
+
+def _counter_line(kind: str, entry: Any) -> str | None:
+    """The line of a site's visit counter; None where there is nothing to count here."""
+    counted = kind == "sites" and entry is not None and entry.archived_at is None
+    return script_tag(f"/c/{entry.public_key}.js") if counted and cabinet_of(g.account).counts_visits else None
 
 
 def _editable() -> bool:

@@ -24,7 +24,7 @@ from webapp.jobs.replay_events import chosen_events
 from webapp.models import Communication, EventState, Integration, Role, TaskKind, WebhookEvent
 
 from .access import member
-from .days import day_argument, midnight
+from .days import day_of, midnight
 from .numbers import number_argument, row_number
 from .partial import done
 
@@ -45,6 +45,13 @@ STATE_NAMES = {
 #: What an event is flagged with, in words.
 NOTES = {
     "unknown_event": _l("Такого события мы ещё не знаем. Оно сохранено целиком."),
+    "talk_open": _l("Беседа ещё идёт: обращением она станет, когда её завершат."),
+    "message": _l("Сообщение беседы: его текст войдёт в обращение, когда её завершат."),
+    "message_without_talk": _l("Сообщение без номера беседы: отнести его не к чему."),
+    "reconciled": _l("Найдено сверкой: вебхук об этой беседе не приходил."),
+    "other_event": _l("Событие не о беседе: обращением не становится."),
+    "other_account": _l("Событие другого аккаунта, не того, что подключён. Оно сохранено, но не учтено."),
+    "not_form": _l("Тело не разобрать: это не форма. Оно сохранено как есть."),
     "call": _l("Событие о звонке: обращением не становится."),
     "crm_event": _l("Событие CRM: обращением не становится."),
     "bot_api": _l("Это сообщение Bot API, а не вебхук: проверьте, какой адрес вписан в настройках бота."),
@@ -72,8 +79,8 @@ class Filters:
         return cls(
             state if state in list(EventState) else None,
             row_number(sent.get("integration")),
-            day_argument(sent.get("since")),
-            day_argument(sent.get("until")),
+            day_of(sent.get("since")),
+            day_of(sent.get("until")),
         )
 
     @property

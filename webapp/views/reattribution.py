@@ -15,7 +15,7 @@ from wtforms import DateField, SelectField, ValidationError
 
 from webapp import audit, tasks
 from webapp.extensions import db
-from webapp.lookback import FORECAST_DAYS
+from webapp.forecast import FORECAST_DAYS
 from webapp.models import Integration, Role, TaskKind
 
 from .access import member

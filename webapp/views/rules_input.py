@@ -7,12 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
 
-from webapp.cabinets.embedded.rules import MARKS
+from webapp.arrival import MARKS
+from webapp.cabinets.embedded.rules import fits_mark, names_host
 from webapp.resolution import Operator
-
-OPERATOR_NAMES = {Operator.EQUALS.value: _l("равна"), Operator.CONTAINS.value: _l("содержит")}
 
 #: How many rows the buttons add. More from a file are shown and kept.
 MOST_RULES, MOST_CONDITIONS, LONGEST_VALUE = 50, 10, 255
@@ -29,6 +27,16 @@ class Condition:
     op: str = Operator.EQUALS.value
     value: str = ""
     error: str | None = None
+
+    @property
+    def said(self) -> bool:
+        """True when something was typed or chosen that would mean something."""
+        return bool(self.value) or not self.takes_value
+
+    @property
+    def takes_value(self) -> bool:
+        """False for comparisons that need no value."""
+        return self.op not in list(Operator) or Operator(self.op).takes_value
 
 
 @dataclass
@@ -80,17 +88,10 @@ class RulesInput:
 
     def validate(self) -> bool:
         """Set the error of each bad row. Rules whose rows are all empty are left out without a word."""
-        self.rules = [rule for rule in self.rules if any(condition.value for condition in rule)]
+        self.rules = [rule for rule in self.rules if any(condition.said for condition in rule)]
         for rule in self.rules:
             for condition in rule:
-                if condition.mark not in MARKS:
-                    condition.error = _("Выберите метку из списка.")
-                elif condition.op not in OPERATOR_NAMES:
-                    condition.error = _("Выберите, как сравнивать.")
-                elif not condition.value:
-                    condition.error = _("Введите значение метки или уберите условие.")
-                elif len(condition.value) > LONGEST_VALUE:
-                    condition.error = _("Не длиннее %(max)d знаков.", max=LONGEST_VALUE)
+                condition.error = _mistake(condition)
         return not self.errors
 
     @property
@@ -105,7 +106,31 @@ class RulesInput:
 
     def stored(self) -> list[list[dict[str, str]]]:
         """As the directory keeps them."""
-        return [[{"mark": c.mark, "op": c.op, "value": c.value} for c in rule] for rule in self.rules]
+        return [
+            [{"mark": c.mark, "op": c.op, "value": c.value if c.takes_value else ""} for c in rule]
+            for rule in self.rules
+        ]
+
+
+def _mistake(condition: Condition) -> str | None:
+    """What is wrong with a row, in words."""
+    mark, value = condition.mark, condition.value
+    if mark not in MARKS:
+        return _("Выберите метку из списка.")
+    if condition.op not in list(Operator):
+        return _("Выберите, как сравнивать.")
+    operator = Operator(condition.op)
+    if not operator.takes_value:
+        return None
+    if not value:
+        return _("Введите значение метки или уберите условие.")
+    if len(value) > LONGEST_VALUE:
+        return _("Не длиннее %(max)d знаков.", max=LONGEST_VALUE)
+    if not fits_mark(mark, operator):
+        return _("«В домене» бывает только сайт: откуда пришли или куда вошли.")
+    if not names_host(mark, operator, value):
+        return _("Нужен домен: например, google.com, или google.* для всех стран сразу.")
+    return None
 
 
 def suggested_rules(address: Mapping[str, str]) -> list[list[dict[str, str]]] | None:

@@ -9,13 +9,17 @@ from flask_babel import ngettext
 from flask_login import current_user
 from sqlalchemy import func, select
 
+from webapp.alerts.checks import DELIVERY_PAUSED
 from webapp.alerts.messages import sentence
+from webapp.audit_words import audit_action, audit_change, audit_field
+from webapp.cabinets.dataapi import line, words
 from webapp.extensions import db
-from webapp.models import Account, Alert, EventState, Integration, Membership, Role, WebhookEvent
-from webapp.wording import audit_action, audit_change, channel_name, detail_name, phone_number, rule_name, type_name
+from webapp.models import Account, Alert, CabinetKind, EventState, Integration, Membership, Role, WebhookEvent
+from webapp.wording import channel_name, detail_name, phone_number, rule_name, type_name
 
 from . import locale
 from .addresses import public_url
+from .rules_words import condition_sentence, condition_text, mark_name
 
 #: A count beside the menu is worth no more work than this.
 LARGEST_COUNT = 100
@@ -36,7 +40,11 @@ def init_app(app: Flask) -> None:
     app.add_template_filter(phone_number)
     app.add_template_filter(detail_name)
     app.add_template_filter(audit_action)
+    app.add_template_filter(audit_field)
     app.add_template_filter(audit_change)
+    app.add_template_filter(condition_text)
+    app.add_template_filter(condition_sentence)
+    app.add_template_filter(mark_name)
 
     @app.context_processor
     def common() -> dict[str, Any]:
@@ -50,6 +58,7 @@ def init_app(app: Flask) -> None:
             "is_owner": role is Role.OWNER,
             "nav_counts": _counts(account) if account else {},
             "open_alerts": _open_alerts(account) if account else [],
+            "stops": _stops(account) if account else [],
             "language": locale.choose_locale(),
             "languages": locale.LANGUAGES,
             "public_url": public_url,
@@ -71,11 +80,23 @@ def _open_alerts(account: Account) -> list[str]:
             Alert.opened_at.is_not(None),
             Alert.closed_at.is_(None),
             Alert.hidden_at.is_(None),
+            # Said by cabinet/stops.html, with more words.
+            Alert.name != DELIVERY_PAUSED,
         )
         .order_by(Alert.opened_at.desc())
         .limit(MOST_ALERTS + 1)
     )
     return [sentence(alert) for alert in alerts]
+
+
+def _stops(account: Account) -> list[dict[str, Any]]:
+    """Why the outside cabinet takes nothing at the moment: what, since when, what to do."""
+    if account.cabinet_kind == CabinetKind.EMBEDDED:
+        return []
+    return [
+        {"advice": words.stop({**one.facts, "mnemonic": one.reason}), "since": one.since, "scope": one.scope}
+        for one in line.pauses(db.session(), account.id)
+    ]
 
 
 def _counts(account: Account) -> dict[str, Any]:

@@ -10,10 +10,12 @@ from flask import g
 from flask_babel import gettext as _
 from sqlalchemy import select
 
-from webapp.attribution import known_catalogue
+from webapp import attribution
+from webapp.cabinets import cabinet_of
 from webapp.database import begin_as_reader
 from webapp.extensions import db
-from webapp.lookback import FORECAST_DAYS, Decided, Forecast, Ruling, forecast, ruling
+from webapp.forecast import FORECAST_DAYS, Forecast, forecast
+from webapp.lookback import Decided, Ruling, ruling
 from webapp.models import Account, Campaign, Site, Source, utc_now
 from webapp.wording import Names, rule_name
 
@@ -34,7 +36,7 @@ def of_change(account: Account, change: Callable[[], Any], integration_id: int |
     """
     session = db.session()
     # The settings of an integration leave the directory as it is.
-    catalogue = known_catalogue(session, account) if integration_id else None
+    catalogue = attribution.catalogue(session, account) if integration_id else None
     written = change()
     session.flush()
     names = {
@@ -62,7 +64,7 @@ def foreseen(
     """
     begin_as_reader(True)
     session = db.session()
-    saved = ruling(session, account, known_catalogue(session, account))
+    saved = ruling(session, account, attribution.catalogue(session, account))
     found = forecast(session, account, new or saved, saved, since=since, until=until, integration_id=integration_id)
     known = _names(found, names or {})
     return {
@@ -70,8 +72,8 @@ def foreseen(
         "drafted": new is not None,
         "rows": [
             {
-                "before": _words(shift.before, known),
-                "after": _words(shift.after, known),
+                "before": _words(shift.before, known, account),
+                "after": _words(shift.after, known, account),
                 "count": shift.count,
                 "examples": [(one, heading(one)) for one in shift.examples],
             }
@@ -80,7 +82,7 @@ def foreseen(
     }
 
 
-def _words(decided: Decided, names: Names) -> dict[str, str]:
+def _words(decided: Decided, names: Names, account: Account) -> dict[str, str]:
     """Where a communication goes and by which rule."""
     parts = []
     if decided.campaign:
@@ -89,7 +91,11 @@ def _words(decided: Decided, names: Names) -> dict[str, str]:
         parts.append(_("источник «%(name)s»", name=names("source", decided.source)))
     if decided.site and (parts or decided.rule != "none"):
         parts.append(_("сайт %(name)s", name=names("site", decided.site)))
-    text = ", ".join(parts) or (_("без атрибуции") if decided.rule == "none" else _("без кампании"))
+    if not parts and decided.rule == "none":
+        parts.append(_("без атрибуции"))
+    elif not parts:
+        parts.append(_("без кампании") if cabinet_of(account).counts_visits else _("решает кабинет по сессии"))
+    text = ", ".join(parts)
     return {"text": text[:1].upper() + text[1:], "rule": rule_name(decided.rule)}
 
 

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webapp.cabinets.embedded.rules import MARKS, RulesMistake, rules_from_config, rules_to_config
+from webapp.arrival import HOST_MARKS, MARKS
+from webapp.cabinets.embedded.rules import RulesMistake, rules_from_config, rules_to_config
+from webapp.resolution import Operator
+
+
+def condition(mark: str, operator: str, value: str = "") -> dict[str, str]:
+    return {"mark": mark, "op": operator, "value": value}
 
 
 def equals(mark: str, value: str) -> dict[str, str]:
@@ -34,6 +40,21 @@ def contains(mark: str, value: str) -> dict[str, str]:
             [[contains("utm_campaign", "a"), contains("utm_campaign", "b"), equals("utm_campaign", "c")]],
         ),
         ([{"utm_term": 42}], [[equals("utm_term", "42")]]),
+        ([{"gclid": {"present": True}}], [[condition("gclid", "present")]]),
+        (
+            [{"referrer_host": {"domain": "google.*"}, "landing_path": {"not_starts_with": "/blog"}}],
+            [[condition("referrer_host", "domain", "google.*"), condition("landing_path", "not_starts_with", "/blog")]],
+        ),
+        (
+            [{"utm_campaign": [{"matches": "a*"}, {"not_contains": 7}], "click_id": {"absent": True}}],
+            [
+                [
+                    condition("utm_campaign", "matches", "a*"),
+                    condition("utm_campaign", "not_contains", "7"),
+                    condition("click_id", "absent"),
+                ]
+            ],
+        ),
     ],
 )
 def test_each_spelling_is_stored_as_conditions(written, stored):
@@ -58,6 +79,11 @@ def test_each_spelling_is_stored_as_conditions(written, stored):
         ([{"utm_source": {"contains": {}}}], (0, "utm_source", "contains")),
         ([{"utm_source": "x" * 256}], (0, "utm_source")),
         ([{"utm_source": "a\nb"}], (0, "utm_source")),
+        ([{"gclid": {"present": "yes"}}], (0, "gclid", "present")),
+        ([{"gclid": {"absent": False}}], (0, "gclid", "absent")),
+        ([{"utm_source": {"domain": "google.com"}}], (0, "utm_source", "domain")),
+        ([{"referrer_host": {"not_domain": "/a b"}}], (0, "referrer_host", "not_domain")),
+        ([{"landing_host": "a b"}], (0, "landing_host")),
     ],
 )
 def test_what_cannot_be_used_is_named_by_its_path(written, path):
@@ -73,8 +99,17 @@ def test_all_mistakes_are_told_at_once():
 
 
 TEXT = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=20).filter(str.strip)
+ANYWHERE = [name for name in Operator if name.takes_value and name.positive is not Operator.DOMAIN]
 CONDITIONS = st.lists(
-    st.builds(equals, st.sampled_from(MARKS), TEXT) | st.builds(contains, st.sampled_from(MARKS), TEXT), min_size=1
+    st.builds(condition, st.sampled_from(sorted({*MARKS} - HOST_MARKS)), st.sampled_from(ANYWHERE).map(str), TEXT)
+    | st.builds(condition, st.sampled_from(MARKS), st.sampled_from(["present", "absent"]))
+    | st.builds(
+        condition,
+        st.sampled_from(sorted(HOST_MARKS)),
+        st.sampled_from([name for name in Operator if name.takes_value]).map(str),
+        st.sampled_from(["google.*", "vk.com", "https://ok.ru/x"]),
+    ),
+    min_size=1,
 )
 
 

@@ -1,8 +1,9 @@
 """Campaigns' and sources' rules in the two forms they have: as people write them and as they are stored.
 
-Written (the configuration file): a list of mappings, mark to text, or to ``{contains: text}`` / ``{equals: text}``, or
-to a list of these. Stored: a list of rules, each a list of conditions ``{"mark", "op", "value"}``. In both, an entry
-matches when any of its rules does, and a rule when all its conditions do.
+Written (the configuration file): a list of mappings, mark to text, or to ``{contains: text}`` and the like for each
+Operator (``{present: true}`` for those that take no text), or to a list of these. Stored: a list of rules, each a list
+of conditions ``{"mark", "op", "value"}``. In both, an entry matches when any of its rules does, and a rule when all its
+conditions do.
 """
 
 from __future__ import annotations
@@ -11,16 +12,17 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from webapp.conversation import UTM_KEYS
+from webapp.arrival import HOST_MARKS, MARKS, host_of
 from webapp.resolution import Operator
-
-#: The marks a rule may look at.
-MARKS = tuple(f"utm_{key}" for key in UTM_KEYS)
 
 #: As long as the form's.
 LONGEST_VALUE = 255
 
 _UNSTORABLE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\ud800-\udfff]")
+
+_FORMS = "must be a text, or one of " + ", ".join(
+    f"{{{operator}: {'text' if operator.takes_value else 'true'}}}" for operator in Operator
+)
 
 Path = tuple[str | int, ...]
 Rules = list[list[dict[str, str]]]
@@ -53,9 +55,11 @@ def rules_to_config(stored: Iterable[Iterable[Mapping[str, str]]]) -> list[dict[
     for rule in stored:
         by_mark: dict[str, list[Any]] = {}
         for condition in rule:
-            value = condition["value"]
-            plain = condition["op"] == Operator.EQUALS
-            by_mark.setdefault(condition["mark"], []).append(value if plain else {str(condition["op"]): value})
+            operator, value = Operator(condition["op"]), condition["value"]
+            written_value = value if operator.takes_value else True
+            by_mark.setdefault(condition["mark"], []).append(
+                value if operator is Operator.EQUALS else {str(operator): written_value}
+            )
         written.append({mark: values[0] if len(values) == 1 else values for mark, values in by_mark.items()})
     return written
 
@@ -81,26 +85,45 @@ def _rule(rule: Any, path: Path, mistakes: list[tuple[Path, str]]) -> list[dict[
 
 
 def _condition(mark: str, wanted: Any, path: Path, mistakes: list[tuple[Path, str]]) -> list[dict[str, str]]:
-    operator: Any = Operator.EQUALS
+    operator = Operator.EQUALS
     if isinstance(wanted, Mapping):
         if len(wanted) != 1 or next(iter(wanted)) not in list(Operator):
-            mistakes.append((path, "must be a text, {equals: text} or {contains: text}"))
+            mistakes.append((path, _FORMS))
             return []
-        operator, wanted = next(iter(wanted.items()))
-        path = (*path, str(operator))
+        name, wanted = next(iter(wanted.items()))
+        operator, path = Operator(name), (*path, str(name))
     if isinstance(wanted, int) and not isinstance(wanted, bool):
         wanted = str(wanted)
-    if not isinstance(wanted, str):
-        mistakes.append((path, "must be a text, {equals: text} or {contains: text}"))
+    if not operator.takes_value and wanted is True:
+        return [{"mark": mark, "op": str(operator), "value": ""}]
+    if not operator.takes_value:
+        mistakes.append((path, "must be true"))
+    elif not isinstance(wanted, str):
+        mistakes.append((path, _FORMS))
     elif not wanted.strip():
         mistakes.append((path, "must not be empty"))
     elif len(wanted) > LONGEST_VALUE:
         mistakes.append((path, f"must be at most {LONGEST_VALUE} characters long"))
     elif not storable(wanted):
         mistakes.append((path, "must be plain text without control characters"))
+    elif not fits_mark(mark, operator):
+        mistakes.append((path, f"compares domains, which only {' and '.join(sorted(HOST_MARKS))} are"))
+    elif not names_host(mark, operator, wanted):
+        mistakes.append((path, "must be a domain, such as google.com or google.*"))
     else:
         return [{"mark": mark, "op": str(operator), "value": str(wanted)}]
     return []
+
+
+def fits_mark(mark: str, operator: Operator) -> bool:
+    """False for a comparison of domains of what is no host."""
+    return operator.positive is not Operator.DOMAIN or mark in HOST_MARKS
+
+
+def names_host(mark: str, operator: Operator, value: str) -> bool:
+    """False where a host is compared as a whole with what can be none."""
+    whole = mark in HOST_MARKS and operator.positive in (Operator.EQUALS, Operator.DOMAIN)
+    return not whole or bool(host_of(value))
 
 
 def storable(text: str) -> bool:
