@@ -22,7 +22,7 @@ from webapp import lookback
 from webapp.attribution import attribute
 from webapp.forecast import forecast
 from webapp.lookback import Decided, cases, ruling
-from webapp.models import Account, Communication, Integration
+from webapp.models import Account, CabinetKind, Communication, Delivery, Integration, VendorClient, VisitTie
 from webapp.resolution import Target
 
 MINUTE = timedelta(minutes=1)
@@ -219,3 +219,46 @@ def test_a_forecast_reads_no_more_at_once_than_a_chunk(session, account, jivo, m
     jivo.point_to("source", None, source.id, None)
     session.commit()
     assert look(session, account).changed == 5
+
+
+@pytest.fixture
+def outside(session) -> Account:
+    """An account of an outside cabinet, which counts the visits itself."""
+    return make_account(session, "outside", cabinet_kind=CabinetKind.DATAAPI)
+
+
+def test_sessions_of_an_outside_cabinet_are_decided_as_by_themselves(session, outside):
+    """Named ones are handed on, refused ones fall back, and tied ones stand in."""
+    jivo = make_integration(session, outside, "jivo-2")
+    site = make_site(session, outside, "7", "seven.example")
+    source = make_source(session, outside, "9", "Девять")
+    jivo.point_to("source", None, source.id, site.id)
+    for number, days in (("101", 3), ("102", 1), ("103", -1)):
+        session.add(
+            VisitTie(integration_id=jivo.id, client="7", session_id=number, visit_id=None, tied_at=BEGAN - days * DAY)
+        )
+    session.add(
+        VendorClient(account_id=outside.id, integration_id=jivo.id, client="7", updated_at=BEGAN, visit_tied_at=BEGAN)
+    )
+    session.commit()
+    rows = [
+        chat(session, jivo, "555"),
+        chat(session, jivo, client="7"),
+        chat(session, jivo, client="7", started_at=BEGAN - 10 * DAY),
+        chat(session, jivo, "777"),
+    ]
+    session.add(
+        Delivery(
+            account_id=outside.id, communication_id=rows[3].id, type="chat", ext_id="lt-1", updated_at=BEGAN,
+            refused={"777": "session_not_found"},
+        )
+    )  # fmt: skip
+    session.commit()
+    for row in rows:
+        attribute(session, jivo, row, known_client(session, row))
+    session.commit()
+    rules = ruling(session, outside)
+    decisions = [rules.decide(case) for case in cases(session, outside, rows)]
+    assert [(str(one.rule), one.session) for one in decisions] == [(row.rule, row.session_named) for row in rows]
+    assert [row.session_named for row in rows] == ["555", "102", "101", None]
+    assert rows[3].rule == "default"

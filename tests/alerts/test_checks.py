@@ -9,8 +9,17 @@ import pytest
 
 from tests.factories import make_account, make_integration
 from tests.views.acting import make_communication
-from webapp.alerts.checks import CHECKS, Look, failed_events, silence, unattributed
-from webapp.models import EventState, WebhookEvent, Widget
+from webapp.alerts.checks import (
+    BY_NAME,
+    CHECKS,
+    Look,
+    connections,
+    delivery_paused,
+    failed_events,
+    silence,
+    unattributed,
+)
+from webapp.models import Authorization, CabinetPause, EventState, WebhookEvent, Widget
 
 NOW = datetime(2026, 11, 25, 15, 0, tzinfo=UTC)
 HOUR, DAY, WEEK = timedelta(hours=1), timedelta(days=1), timedelta(weeks=1)
@@ -144,3 +153,41 @@ def test_other_accounts_do_not_count(session, account, jivo):
     share(session, other, 20, 0)
     for check in CHECKS:
         assert list(check.find(session, account, Look(NOW))) == []
+
+
+def test_a_paused_hand_over_is_told_with_what_to_do(app, session, account):
+    session.add(CabinetPause(account_id=account.id, scope="chat", reason="x", since=NOW, next_probe_at=NOW))
+    session.commit()
+    [found] = delivery_paused(session, account, Look(NOW))
+    assert found.subject == "chat"
+    with app.test_request_context():
+        assert BY_NAME["delivery_paused"].says(found.facts).strip()
+
+
+@pytest.mark.parametrize(
+    ("state", "long_lived", "days", "told"),
+    [
+        ("broken", False, 300, "не работает"),
+        ("connected", True, 13, "закончится через 13 дней"),
+        ("connected", True, 15, None),
+        ("connected", False, 1, None),
+        ("disconnected", True, 1, None),
+    ],
+)
+def test_an_authorization_that_ends_is_told_in_time(app, session, account, state, long_lived, days, told):
+    """What renews itself is nobody's worry."""
+    authorization = Authorization(
+        account_id=account.id,
+        vendor="amocrm",
+        key="main",
+        name="Основной",
+        state=state,
+        long_lived=long_lived,
+        expires_at=NOW + timedelta(days=days, hours=1),
+    )
+    session.add(authorization)
+    session.commit()
+    found = list(connections(session, account, Look(NOW)))
+    with app.test_request_context():
+        sentences = [BY_NAME["connections"].says(one.facts) for one in found]
+    assert [told in sentence for sentence in sentences] == ([True] if told else [])

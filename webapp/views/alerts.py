@@ -24,7 +24,7 @@ from webapp.models import Alert, AlertMessage, AlertSetting, Role, utc_now
 from .access import member
 from .addresses import settings
 from .forms import Email, PageForm, at_most, stripped
-from .locale import LANGUAGES, choose_locale
+from .locale import choose_locale
 from .partial import done
 
 blueprint = Blueprint("alerts", __name__, url_prefix="/a/<slug>/alerts")
@@ -59,7 +59,7 @@ class AlertsForm(PageForm):
     )
     emails = StringField(_l("Почта"), filters=[stripped], validators=[at_most(1000)])
     webhook_url = StringField(_l("Адрес вашего вебхука"), filters=[stripped], validators=[at_most(500)])
-    language = SelectField(_l("Язык сообщений"), choices=list(LANGUAGES.items()))
+    language = SelectField(_l("Язык сообщений"), choices=[("ru", _l("русский")), ("en", _l("английский"))])
 
     def validate_emails(self, field: Any) -> None:
         """Addresses between commas, each brought to one form."""
