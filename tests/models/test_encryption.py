@@ -19,8 +19,9 @@ from webapp.settings import Settings
 SECRET = "k3pT-xU_8f3c2d7e and Привет"
 OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
 
-#: Columns whose name sounds like a secret and which hold none: the token that a visitor's own browser sends about.
-NO_SECRETS = {"vendor_client.token"}
+#: Columns whose name sounds like a secret and which hold none: the token that a visitor's own browser sends about, a
+#: word for what became of it, and the address at which tokens are asked for.
+NO_SECRETS = {"vendor_client.token", "script_sighting.token", "vendor_authorization.token_url"}
 
 
 @pytest.fixture(autouse=True)
