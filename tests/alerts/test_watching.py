@@ -38,7 +38,8 @@ def look(app, session, account, setting):
                 watching.look_at(session, account, clock[0])
                 session.commit()
             clock[0] += EVERY
-        return list(session.scalars(select(AlertMessage.event).where(AlertMessage.way == "email")))
+        told = select(AlertMessage.event).where(AlertMessage.way == "email").order_by(AlertMessage.id)
+        return list(session.scalars(told))
 
     looked.clock = clock
     return looked
