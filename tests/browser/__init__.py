@@ -25,6 +25,8 @@ from tests.views.acting import chat, make_person, send
 from webapp.models import (
     Account,
     Communication,
+    Delivery,
+    DeliveryAttempt,
     Integration,
     Invitation,
     Role,
@@ -109,6 +111,17 @@ def furnish(app: Flask, session: Session) -> Furnished:
     garbage = session.scalar(select(WebhookEvent.id).where(WebhookEvent.event_name.is_(None)))
     event = session.scalar(select(WebhookEvent.id).where(WebhookEvent.reference == "1"))
     assert None not in (first, garbage, event)
+    delivery = Delivery(
+        account_id=account.id, communication_id=first, type="chat", state="delivered", ext_id=f"lt-{LONG_WORD}-1",
+        external_id="70000001", confirmed={"campaign_name": LONG_WORD, "campaign_id": 7}, confirmed_at=utc_now(),
+        differs=["campaign_id"], is_different=True, changed_after=True, updated_at=utc_now(),
+    )  # fmt: skip
+    session.add(delivery)
+    session.flush()
+    told = {"account_id": account.id, "delivery_id": delivery.id, "method": "upload.chats", "outcome": "ok"}
+    session.add(DeliveryAttempt(**told, request=f'{{"ext_id": "{LONG_WORD}"}}', answer="{}"))
+    session.commit()
+    handed_over = delivery.id
     inside = [
         "/integrations",
         "/integrations/new",
@@ -130,6 +143,9 @@ def furnish(app: Flask, session: Session) -> Furnished:
         "/people",
         "/settings",
         "/settings/audit",
+        "/settings/cabinet",
+        "/deliveries",
+        f"/deliveries/{handed_over}",
     ]
     session.rollback()
     return Furnished(
