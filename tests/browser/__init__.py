@@ -29,6 +29,8 @@ from tests.views.acting import chat, make_person, send
 from webapp.models import (
     Account,
     Communication,
+    Delivery,
+    DeliveryAttempt,
     Integration,
     Invitation,
     Role,
@@ -134,6 +136,17 @@ def furnish(app: Flask, session: Session) -> Furnished:
     make_visit(session, account, "6000000000000002", visitor_id=LONG_WORD[:60], landing_url=address)
     session.get_one(Communication, first).visit_id = visit.id
     tie_visit(session, integration, visit)
+    delivery = Delivery(
+        account_id=account.id, communication_id=first, type="chat", state="delivered", ext_id=f"lt-{LONG_WORD}-1",
+        external_id="70000001", confirmed={"campaign_name": LONG_WORD, "campaign_id": 7}, confirmed_at=utc_now(),
+        differs=["campaign_id"], is_different=True, changed_after=True, updated_at=utc_now(),
+    )  # fmt: skip
+    session.add(delivery)
+    session.flush()
+    told = {"account_id": account.id, "delivery_id": delivery.id, "method": "upload.chats", "outcome": "ok"}
+    session.add(DeliveryAttempt(**told, request=f'{{"ext_id": "{LONG_WORD}"}}', answer="{}"))
+    session.commit()
+    handed_over = delivery.id
     inside = [
         "/integrations",
         "/integrations/new",
@@ -166,6 +179,9 @@ def furnish(app: Flask, session: Session) -> Furnished:
         "/settings",
         "/settings/erasure",
         "/settings/audit",
+        "/settings/cabinet",
+        "/deliveries",
+        f"/deliveries/{handed_over}",
     ]
     session.rollback()
     return Furnished(

@@ -12,11 +12,12 @@ import pytest
 from tests.cabinets.chaos import Chaos
 from tests.databases import KINDS
 
-CHATS = int(os.environ.get("OUTSIDE_CHATS", "150"))
+CHATS = int(os.environ.get("OUTSIDE_CHATS", "100"))
 KILLS = int(os.environ.get("OUTSIDE_KILLS", "6"))
 
 
 @pytest.mark.processes
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_is_there_once_and_none_is_missing(kind: str, tmp_path):
     with Chaos(kind, tmp_path, chats=CHATS, kills=KILLS) as chaos:

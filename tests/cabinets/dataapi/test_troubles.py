@@ -218,3 +218,16 @@ def test_what_is_kept_of_attempts_has_no_key_and_nothing_personal(outside: Outsi
     assert outside.session.scalar(select(func.count(DeliveryAttempt.id))) >= 1
     for secret in (outside.double.key, "79123456789", "Анна", "Чат 1"):
         assert secret not in kept
+
+
+def test_an_account_with_few_points_keeps_no_thread_waiting(outside: Outside, monkeypatch: pytest.MonkeyPatch):
+    """The worker's threads are everybody's."""
+    waits: list[float] = []
+    monkeypatch.setattr("webapp.cabinets.dataapi.line.time.sleep", waits.append)
+    outside.double.set_account(minute=10)
+    outside.wait(minutes=1)
+    outside.send(*chats(1, 30))
+    outside.run(seconds=3 * 3600)
+    assert outside.held_once() == 30
+    assert max(waits, default=0) <= 15, "a lane's turn, and what was reserved at the same moment"
+    assert {row.tries for row in outside.deliveries()} == {0}

@@ -100,6 +100,9 @@ def _begin(session: Session, delivery_id: int, decide: Decide, probe: bool) -> t
         settling.say(delivery, "limit_exceeded", {})
         handing.schedule(session, delivery, handing.seconds_in_line(session, account.id, link))
         return None, None
+    if not probe and line.turn_in(session, account.id) > line.LONGEST_TURN:
+        handing.schedule(session, delivery, handing.seconds_in_line(session, account.id, link))
+        return None, None
     if delivery.busy_until is not None:
         _worker_died(session, delivery)
     communication = session.get_one(

@@ -153,11 +153,12 @@ def _key(delivery: Delivery) -> str:
     return f"{delivery.id}:{delivery.turn}"
 
 
-def seconds_in_line(session: Session, account_id: int, link: CabinetLink) -> float:
-    """Until somewhere in the line that forms while no points are left: all at once would only find them used up."""
+def seconds_in_line(session: Session, account_id: int, link: CabinetLink | None) -> float:
+    """Until somewhere in the line that forms when calls are few: all at once would only find them used up."""
     waiting = select(Delivery.id).where(Delivery.account_id == account_id, Delivery.state == DeliveryState.PENDING)
     ahead = session.scalar(select(func.count()).select_from(waiting.limit(LONGEST_LINE).subquery())) or 0
-    return line.seconds_until(link.blocked_until or utc_now()) + _noise.uniform(0, ahead / line.rate_of(link))
+    begins = link.blocked_until if link and link.blocked_until else utc_now()
+    return line.seconds_until(begins) + _noise.uniform(0, ahead / line.rate_of(link))
 
 
 def retry_seconds(tries: int) -> float | None:

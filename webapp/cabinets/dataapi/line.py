@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from webapp import pacing, queue
 from webapp.http import Client
-from webapp.models import Account, CabinetLink, CabinetPause, utc_now
+from webapp.models import Account, CabinetLink, CabinetPause, Lane, utc_now
 
 from . import assumptions, hosts
 from .client import Api, Reply
@@ -38,6 +38,9 @@ WHOLE = "all"
 PROBE_SECONDS = 60
 
 _noise = random.SystemRandom()
+
+#: Longer than this no job waits for its turn: it comes back, and its thread works for somebody else.
+LONGEST_TURN = 5.0
 
 #: Longest wait that a cabinet may ask for by its limits; a longer one is a mistake.
 LONGEST_BLOCK = timedelta(hours=25)
@@ -68,7 +71,7 @@ class Line:
 
     def call(self, method: str, params: Mapping[str, Any]) -> Reply:
         """Wait for the turn, make the call, keep what is told of the points. Raises Failure."""
-        wait = pacing.reserve(self._engine, f"cabinet:{self._account_id}", self._per_second)
+        wait = pacing.reserve(self._engine, lane_of(self._account_id), self._per_second)
         if wait:
             time.sleep(wait)
         try:
@@ -85,6 +88,17 @@ class Line:
                 keep_limits(session, self._account_id, limits)
                 session.commit()
             self._per_second = _rate(limits) or self._per_second
+
+
+def turn_in(session: Session, account_id: int) -> float:
+    """Seconds until a call of this account would have its turn."""
+    lane = session.get(Lane, lane_of(account_id), populate_existing=True)
+    return max(0.0, lane.free_at - time.time()) if lane else 0.0
+
+
+def lane_of(account_id: int) -> str:
+    """The name of the account's lane in webapp.pacing."""
+    return f"cabinet:{account_id}"
 
 
 def rate_of(link: CabinetLink | None) -> float:
