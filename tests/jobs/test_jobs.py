@@ -13,7 +13,16 @@ from webapp.jobs import _in_context
 
 def test_every_module_is_a_job_of_its_name(app):
     found = jobs.handlers(app)
-    assert set(found) == {"close_idle_chats", "process_stored", "purge_expired", "replay_failed"}
+    assert set(found) == {
+        "check_authorization",
+        "close_idle_chats",
+        "look_up",
+        "process_stored",
+        "purge_expired",
+        "reconcile",
+        "replay_failed",
+        "resume_lookups",
+    }
     assert {schedule.job for schedule in jobs.SCHEDULES} <= set(found)
 
 

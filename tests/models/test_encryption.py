@@ -19,8 +19,9 @@ from webapp.settings import Settings
 SECRET = "k3pT-xU_8f3c2d7e and Привет"
 OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
 
-#: Columns whose name sounds like a secret and which hold none: the token that a visitor's own browser sends about.
-NO_SECRETS = {"vendor_client.token"}
+#: Columns whose name sounds like a secret and which hold none: the token that a visitor's own browser sends about, and
+#: the address where tokens are asked for.
+NO_SECRETS = {"vendor_client.token", "vendor_authorization.token_url"}
 
 
 @pytest.fixture(autouse=True)
