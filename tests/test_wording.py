@@ -43,7 +43,7 @@ def speaking() -> Iterator[None]:
 @cache
 def producible() -> tuple[dict[str, Any], ...]:
     """Every step that resolution can make, one of each kind of facts, as the database gives them back."""
-    ages = (timedelta(hours=1), timedelta(days=300), -timedelta(days=1))
+    ages = (timedelta(hours=1), timedelta(days=12), timedelta(days=300), -timedelta(days=1))
     visits = [None, *(visit(1, age, marks=MARKS) for age in ages)]
     visits += [visit(1, campaign=11), visit(1, source=12, marks=MARKS), visit(1, campaign=11, source=12, marks=MARKS)]
     tokens = [None, OWN_TOKEN, *(SessionToken("raw", kind) for kind in KINDS)]

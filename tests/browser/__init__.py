@@ -28,11 +28,13 @@ from tests.factories import (
 from tests.views.acting import chat, make_person, send
 from webapp.models import (
     Account,
+    Authorization,
     Communication,
     Delivery,
     DeliveryAttempt,
     Integration,
     Invitation,
+    Reconciliation,
     Role,
     TaskKind,
     TaskState,
@@ -100,6 +102,18 @@ def furnish(app: Flask, session: Session) -> Furnished:
     integration.employee_id = employee.id
     integration.point_to("campaign", campaign.id, None, None)
     integration.previous_secret_hash, integration.previous_secret_until = "0" * 64, utc_now() + timedelta(hours=20)
+    connected = make_integration(session, account, "amo", "amocrm", name="amoCRM")
+    connected.hook_state, connected.options = "disabled", {"session_field": 7}
+    connected.authorization = Authorization(
+        account_id=account.id, vendor="amocrm", key="main", name="Отдел продаж", domain="romashka.amocrm.ru",
+        url="https://romashka.amocrm.ru", token_url="https://romashka.amocrm.ru/oauth2/access_token",
+        client_id=LONG_WORD, state="connected", access_token="token", problem="unpaid", problem_detail=LONG_WORD,
+        vendor_account_id="1", vendor_account_name="Romashka", connected_by="owner@romashka.example",
+        connected_at=utc_now(), expires_at=utc_now(), lead_fields=[], fields_read_at=utc_now(),
+    )  # fmt: skip
+    session.add(
+        Reconciliation(integration_id=connected.id, since=utc_now(), until=utc_now(), ordered_by=LONG_WORD[:90])
+    )
     make_person(session, account, Role.EDITOR, name="Павел")
     invitation, _token = Invitation.make(account, "new@romashka.example", Role.VIEWER)
     joining, token = Invitation.make(account, "soon@romashka.example", Role.VIEWER)
@@ -151,6 +165,7 @@ def furnish(app: Flask, session: Session) -> Furnished:
         "/integrations",
         "/integrations/new",
         "/integrations/jivo",
+        "/integrations/amo",
         "/communications",
         f"/communications/{first}",
         "/visits",

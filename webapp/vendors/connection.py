@@ -84,11 +84,10 @@ class Link(Protocol):
 
 @dataclass(frozen=True)
 class VendorAccount:
-    """The account on the vendor's side. ``domain`` is its host today."""
+    """The account on the vendor's side."""
 
     id: str
     name: str
-    domain: str | None = None
 
 
 @dataclass(frozen=True)
@@ -134,8 +133,6 @@ class Connection(Protocol):
 
     #: Hosts that may be called (webapp.http.Client).
     hosts: Sequence[str]
-    #: Requests a second that one authorization may send, all workers together.
-    requests_per_second: float
     #: What the vendor's users call the address of their account, and a line about the subscription by one click.
     url_label: str
     hook_hint: Any
@@ -145,9 +142,6 @@ class Connection(Protocol):
     #: What to do in the vendor's settings to get keys, and a drawing of it.
     steps: Sequence[Any]
     illustration: str
-    #: Events that a webhook is subscribed to, and those that bring the text.
-    events: Sequence[str]
-    text_events: Sequence[str]
 
     def clean_domain(self, written: str, extra: Iterable[str]) -> str:
         """The account's domain out of whatever was typed or pasted: a host, or scheme, host and port for one of the

@@ -108,7 +108,6 @@ def hook_status(integration: Integration) -> Status | None:
         "disabled": _("Отключён в %(vendor)s", vendor=registry()[integration.vendor].title),
         "missing": _("В %(vendor)s его нет", vendor=registry()[integration.vendor].title),
         "incomplete": _("Подписан не на все события"),
-        "waiting": _("Подписываем"),
     }
     return Status(HOOK_WORDS.get(state, "attention"), texts.get(state, state))
 

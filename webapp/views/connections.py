@@ -52,7 +52,7 @@ def save(key: str) -> Any:
     row.redirect_uri = public_url(callback_path(integration.vendor))
     authorizations.tie(integration, row)
     if changes:
-        _record("authorization.change", integration, {"authorization": row.key, **changes})
+        _record("authorization.change", integration, {"connection": row.key, **changes})
     number, vendor, is_connected = row.id, integration.vendor, row.connected
     db.session.commit()
     if is_connected and "long_lived_token" in changes:
@@ -78,7 +78,7 @@ def use(key: str) -> Any:
         abort(404)
     before = integration.authorization.key if integration.authorization else None
     authorizations.tie(integration, row)
-    _record("authorization.use", integration, {"authorization": [before, wanted or None]})
+    _record("authorization.use", integration, {"connection": [before, wanted or None]})
     if row is not None and row.connected:
         queue.enqueue(db.session, check_authorization.NAME, row.id, key=f"{row.id}:{int(time.time()) // 10}")
     db.session.commit()
@@ -115,7 +115,7 @@ def disconnect(key: str) -> Any:
         row.forget_tokens(AuthorizationState.DISCONNECTED)
         row.long_lived = False
         row.say_problem(None)
-        _record("authorization.disconnect", integration, {"authorization": [row.key, None]})
+        _record("authorization.disconnect", integration, {"connection": [row.key, None]})
         db.session.commit()
         flash(_("Авторизация отключена. Настройки остались: подключить снова можно одной кнопкой."), "ok")
     return _back(key)

@@ -28,14 +28,11 @@ class AmocrmConnection:
     """Implements webapp.vendors.connection.Connection."""
 
     hosts = addresses.HOSTS
-    requests_per_second = assumptions.REQUESTS_PER_SECOND
     url_template, token_url_template = addresses.urls("")
     url_label = "AmoCRM URL"
     hook_hint = HOOK_HINT
     steps = CONNECT_STEPS
     illustration = "vendors/amocrm_keys.svg.j2"
-    events = EVENTS
-    text_events = TEXT_EVENTS
 
     def clean_domain(self, written: str, extra: Iterable[str]) -> str:
         """See Connection.clean_domain."""
@@ -80,7 +77,7 @@ class AmocrmConnection:
         if account_id is None:
             raise ConnectionProblem("unreadable", retry_after=30)
         name = line(told.get("name")) or line(told.get("subdomain")) or account_id
-        return VendorAccount(account_id, name, line(told.get("subdomain")))
+        return VendorAccount(account_id, name)
 
     def fields(self, link: Link) -> list[LeadField]:
         """See Connection.fields."""
