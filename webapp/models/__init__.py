@@ -8,7 +8,19 @@ from .directory import KINDS, Campaign, Employee, Site, Source, clean_domain, fo
 from .event import EventState, WebhookEvent, event_communication
 from .integration import ChannelMapping, Integration, Target, TargetKind, Widget, hash_secret
 from .pacing import Lane
+from .report import (
+    CommunicationChange,
+    CommunicationCount,
+    CountedZone,
+    DayToCount,
+    Export,
+    ExportPart,
+    ExportState,
+    Grain,
+    SavedView,
+)
 from .revisions import count_changes
+from .search_index import is_search_table
 from .visit import ScriptSighting, VendorClient, Visit, VisitTie
 
 __all__ = [
@@ -20,13 +32,22 @@ __all__ = [
     "Campaign",
     "ChannelMapping",
     "Communication",
+    "CommunicationChange",
+    "CommunicationCount",
+    "CountedZone",
+    "DayToCount",
     "Employee",
     "EventState",
+    "Export",
+    "ExportPart",
+    "ExportState",
+    "Grain",
     "Integration",
     "Invitation",
     "Lane",
     "Membership",
     "Role",
+    "SavedView",
     "ScriptSighting",
     "Site",
     "Source",
@@ -44,6 +65,7 @@ __all__ = [
     "event_communication",
     "fold",
     "hash_secret",
+    "is_search_table",
     "use_encryption_keys",
     "utc_now",
 ]
