@@ -58,6 +58,22 @@ def type_name(kind: str) -> str:
     return str(TYPE_NAMES.get(kind, kind))
 
 
+def yes_or_no(value: bool) -> str:
+    """A fact that is or is not."""
+    return _("да") if value else _("нет")
+
+
+def without(kind: str) -> str:
+    """What those are called that have no campaign, source or channel."""
+    names = {"campaign": _("Без кампании"), "source": _("Без источника"), "channel": _("Канал неизвестен")}
+    return names.get(kind) or _("Не указано")
+
+
+def removed(number: int) -> str:
+    """What stands for an entry that is no more."""
+    return _("№ %(number)s (удалено)", number=number)
+
+
 #: Further facts of a conversation; a vendor's own word is shown as it is.
 DETAIL_NAMES = {
     "invitation": _l("Приглашение"),
@@ -122,7 +138,7 @@ def _short(value: Any) -> str:
     if value is None or value in ("", [], {}):
         return "—"
     if isinstance(value, bool):
-        return _("да") if value else _("нет")
+        return yes_or_no(value)
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 200 else text[:199] + "…"
 
@@ -156,7 +172,7 @@ class Names:
     def __call__(self, kind: str, number: int | None) -> str:
         if number is None:
             return "—"
-        return self._known.get(kind, {}).get(number) or _("№ %(number)s (удалено)", number=number)
+        return self._known.get(kind, {}).get(number) or removed(number)
 
 
 Writer = Callable[[Mapping[str, Any], Names], str]

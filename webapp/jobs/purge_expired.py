@@ -20,6 +20,7 @@ from webapp.models import (
     event_communication,
     utc_now,
 )
+from webapp.report.exports import forget_old
 
 log = structlog.get_logger()
 
@@ -35,6 +36,7 @@ def handle(row_id: int) -> None:
     session.commit()
     for number in numbers:
         _purge(session, number)
+    forget_old(session)
 
 
 def _purge(session: Session, number: int) -> None:

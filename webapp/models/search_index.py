@@ -24,38 +24,37 @@ WATCHED = (
     "employee_id", "site_id", "campaign_id", "source_id", "visit_id", "rule", "search_text",
 )  # fmt: skip
 
-_NOTE = "INSERT INTO communication_change (communication_id, account_id, started_at) VALUES ({0}.id, {0}.account_id, {0}.started_at)"
-
-_DIFFERS = " OR ".join(f"old.{name} IS DISTINCT FROM new.{name}" for name in WATCHED)
+_INTO = "INSERT INTO communication_change (communication_id, account_id, started_at)"
+_NEW = f"{_INTO} VALUES (new.id, new.account_id, new.started_at)"
+_OLD = f"{_INTO} VALUES (old.id, old.account_id, old.started_at)"
+_FORGET = "DELETE FROM communication_search WHERE rowid = old.id"
+_COLUMNS = ", ".join(WATCHED)
 
 SQLITE = (
     # Positions are not needed: what the index finds is compared with the text itself afterwards.
-    f"CREATE VIRTUAL TABLE IF NOT EXISTS {TABLE} USING fts5"
+    "CREATE VIRTUAL TABLE IF NOT EXISTS communication_search USING fts5"
     "(words, detail='none', columnsize=0, tokenize=\"ascii tokenchars '_'\")",
-    f"CREATE TRIGGER IF NOT EXISTS communication_written AFTER INSERT ON communication BEGIN {_NOTE.format('new')}; END",
-    f"CREATE TRIGGER IF NOT EXISTS communication_changed AFTER UPDATE OF {', '.join(WATCHED)} ON communication "
-    f"WHEN {_DIFFERS.replace('IS DISTINCT FROM', 'IS NOT')} "
-    f"BEGIN {_NOTE.format('new')}; "
-    f"INSERT INTO communication_change (communication_id, account_id, started_at) "
-    "SELECT old.id, old.account_id, old.started_at WHERE old.started_at != new.started_at; END",
-    f"CREATE TRIGGER IF NOT EXISTS communication_deleted AFTER DELETE ON communication "
-    f"BEGIN DELETE FROM {TABLE} WHERE rowid = old.id; {_NOTE.format('old')}; END",
+    f"CREATE TRIGGER IF NOT EXISTS communication_written AFTER INSERT ON communication BEGIN {_NEW}; END",
+    f"CREATE TRIGGER IF NOT EXISTS communication_changed AFTER UPDATE OF {_COLUMNS} ON communication "
+    f"WHEN {' OR '.join(f'old.{name} IS NOT new.{name}' for name in WATCHED)} "
+    f"BEGIN {_NEW}; {_INTO} SELECT old.id, old.account_id, old.started_at WHERE old.started_at != new.started_at; END",
+    f"CREATE TRIGGER IF NOT EXISTS communication_deleted AFTER DELETE ON communication BEGIN {_FORGET}; {_OLD}; END",
 )
 
 POSTGRESQL = (
-    f"CREATE TABLE IF NOT EXISTS {TABLE} (communication_id BIGINT NOT NULL, words TSVECTOR NOT NULL, "
-    f"CONSTRAINT pk_{TABLE} PRIMARY KEY (communication_id), CONSTRAINT fk_{TABLE}_communication_id "
+    "CREATE TABLE IF NOT EXISTS communication_search (communication_id BIGINT NOT NULL, words TSVECTOR NOT NULL, "
+    "CONSTRAINT pk_communication_search PRIMARY KEY (communication_id), "
+    "CONSTRAINT fk_communication_search_communication_id "
     "FOREIGN KEY (communication_id) REFERENCES communication (id) ON DELETE CASCADE)",
-    f"CREATE INDEX IF NOT EXISTS ix_{TABLE}_words ON {TABLE} USING gin (words)",
+    "CREATE INDEX IF NOT EXISTS ix_communication_search_words ON communication_search USING gin (words)",
     "CREATE OR REPLACE FUNCTION note_communication() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-    f"IF TG_OP = 'INSERT' THEN {_NOTE.format('new')}; "
-    f"ELSIF TG_OP = 'DELETE' THEN {_NOTE.format('old')}; "
-    f"ELSE {_NOTE.format('new')}; IF old.started_at <> new.started_at THEN {_NOTE.format('old')}; END IF; "
-    "END IF; RETURN NULL; END $$",
+    f"IF TG_OP = 'DELETE' THEN {_OLD}; ELSE {_NEW}; "
+    f"IF TG_OP = 'UPDATE' AND old.started_at <> new.started_at THEN {_OLD}; END IF; END IF; RETURN NULL; END $$",
     "CREATE OR REPLACE TRIGGER communication_written AFTER INSERT OR DELETE ON communication "
     "FOR EACH ROW EXECUTE FUNCTION note_communication()",
-    f"CREATE OR REPLACE TRIGGER communication_changed AFTER UPDATE OF {', '.join(WATCHED)} ON communication "
-    f"FOR EACH ROW WHEN ({_DIFFERS}) EXECUTE FUNCTION note_communication()",
+    f"CREATE OR REPLACE TRIGGER communication_changed AFTER UPDATE OF {_COLUMNS} ON communication FOR EACH ROW "
+    f"WHEN ({' OR '.join(f'old.{name} IS DISTINCT FROM new.{name}' for name in WATCHED)}) "
+    "EXECUTE FUNCTION note_communication()",
 )
 
 _DROP = {

@@ -33,6 +33,7 @@ KINDS = ("rule", "type", "channel", "integration_id", "site_id", "campaign_id", 
 _C = Communication
 # Written into the SQL: two parameters of one value are two expressions to PostgreSQL, which groups by one of them.
 _NOTHING, _NO_NUMBER = literal_column("''"), literal_column("0")
+_IDS = ("site_id", "campaign_id", "source_id", "employee_id")
 _TOLD = {
     "rule": _C.rule,
     "type": _C.type,

@@ -14,7 +14,7 @@ from sqlalchemy import delete, exists, func, insert, or_, select, text, tuple_, 
 from sqlalchemy.orm import Session, aliased
 
 from webapp.database import reading_only
-from webapp.models import Account, Communication, CommunicationChange, CountedZone, DayToCount, search_index
+from webapp.models import Account, Communication, CommunicationChange, CountedZone, DayToCount
 from webapp.recording import INSERTS
 from webapp.writing import write
 
@@ -31,11 +31,11 @@ MOST_LATER = 200
 #: Names our lock among those of the database: workers on several machines take turns.
 _LOCK = 0x1EAD7261
 
-_FORGET = text(f"DELETE FROM {search_index.TABLE} WHERE rowid = :id")
+_FORGET = text("DELETE FROM communication_search WHERE rowid = :id")
 _WRITE = {
-    "sqlite": text(f"INSERT INTO {search_index.TABLE} (rowid, words) VALUES (:id, :words)"),
+    "sqlite": text("INSERT INTO communication_search (rowid, words) VALUES (:id, :words)"),
     "postgresql": text(
-        f"INSERT INTO {search_index.TABLE} (communication_id, words) "
+        "INSERT INTO communication_search (communication_id, words) "
         "VALUES (:id, array_to_tsvector(string_to_array(:words, ' '))) "
         "ON CONFLICT (communication_id) DO UPDATE SET words = excluded.words"
     ),
@@ -48,9 +48,9 @@ def run(session: Session) -> bool:
 
     def work(session: Session) -> None:
         done.clear()
-        if session.get_bind().dialect.name == "postgresql":
-            if not session.scalar(select(func.pg_try_advisory_xact_lock(_LOCK))):
-                return
+        on_postgresql = session.get_bind().dialect.name == "postgresql"
+        if on_postgresql and not session.scalar(select(func.pg_try_advisory_xact_lock(_LOCK))):
+            return
         done.append(_index(session) or _count(session) or _new_zone(session))
 
     with reading_only():

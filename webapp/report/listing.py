@@ -113,12 +113,20 @@ def total(session: Session, filters: Filters, scope: Scope | None = None) -> Tot
     return Total(min(number, LARGEST_COUNT), number > LARGEST_COUNT or not scope.complete)
 
 
-def page(session: Session, filters: Filters, order: Order, before: str | None, after: str | None, rows: Any) -> Page:
-    """One page of a view; ``rows`` is the query that the columns need (``listed``).
+def page(
+    session: Session,
+    filters: Filters,
+    order: Order,
+    before: str | None,
+    after: str | None,
+    rows: Select[Any],
+    known: Total,
+) -> Page:
+    """One page of a view; ``rows`` is the query that the columns need (``listed``), ``known`` the view's total.
 
     ``before`` and ``after`` are places of an earlier page: what comes next in the list's order, or what came before.
     """
-    if order.name != "time" and _can_be_sorted(session, filters):
+    if order.name != "time" and not known.more and known.number <= MOST_SORTED:
         return _sorted_page(session, filters, order, before, after, rows)
     order = order if order.name == "time" else Order()
     place = _place(after) or _place(before)
@@ -139,15 +147,10 @@ def page(session: Session, filters: Filters, order: Order, before: str | None, a
     return Page(found, end, newer, gap, order)
 
 
-def _can_be_sorted(session: Session, filters: Filters) -> bool:
-    known = total(session, filters)
-    return not known.more and known.number <= MOST_SORTED
-
-
 def _sorted_page(
     session: Session, filters: Filters, order: Order, before: str | None, after: str | None, rows: Any
 ) -> Page:
-    """The same where everything may be looked at. A place is the number of a row; one that has gone is the beginning."""
+    """The same where everything may be looked at. A place is the number of a row."""
     key = (SORTS[order.name], _C.started_at, _C.id)
     scope = look(session, filters, PAGE_SIZE + 1)
     forwards = not after
@@ -186,7 +189,10 @@ def listed(more: tuple[Any, ...] = ()) -> Select[Any]:
 
 
 def everything(session: Session, filters: Filters, rows: Select[Any], most: int) -> Iterator[list[Communication]]:
-    """All communications of a view, the latest first, a batch at a time, up to so many. Ends a transaction a batch."""
+    """All communications of a view, the latest first, a batch at a time, up to so many.
+
+    The batches are read one after the other, so the caller may end the transaction between them.
+    """
     start: Key | None = None
     while most > 0:
         size = min(BATCH, most)
@@ -201,8 +207,6 @@ def everything(session: Session, filters: Filters, rows: Select[Any], most: int)
             start = scope.end
         else:
             return
-        session.expunge_all()
-        session.rollback()
 
 
 def write_place(key: Key) -> str:

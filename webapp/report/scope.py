@@ -49,7 +49,7 @@ MOST_MONTHS = 120
 #: A place in the list: the time and the number of a communication.
 Key = tuple[datetime, int]
 
-PLACE = tuple_(Communication.started_at, Communication.id)
+_PLACE = tuple_(Communication.started_at, Communication.id)
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Scope:
 
 def look(session: Session, filters: Filters, wanted: int, start: Key | None = None, backwards: bool = True) -> Scope:
     """Where to find the next so many communications of a view, going from ``start`` to older or newer ones."""
-    on = [] if start is None else [PLACE < tuple_(*start) if backwards else PLACE > tuple_(*start)]
+    on = [] if start is None else [_PLACE.op("<" if backwards else ">", is_comparison=True)(tuple_(*start))]
     conditions = filters.conditions() + on
     if filters.is_indexed or filters.names_contact:
         return Scope(conditions)
@@ -89,7 +89,7 @@ def look(session: Session, filters: Filters, wanted: int, start: Key | None = No
 
 
 def _within(end: Key, backwards: bool) -> ColumnElement[bool]:
-    return PLACE >= tuple_(*end) if backwards else PLACE <= tuple_(*end)
+    return _PLACE.op(">=" if backwards else "<=", is_comparison=True)(tuple_(*end))
 
 
 def _end(session: Session, conditions: list[ColumnElement[bool]], distance: int, backwards: bool) -> Key | None:

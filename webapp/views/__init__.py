@@ -16,6 +16,8 @@ def init_app(app: Flask) -> None:
         account,
         auth,
         communications,
+        communications_export,
+        communications_list,
         counter,
         directory,
         errors,
@@ -32,20 +34,24 @@ def init_app(app: Flask) -> None:
     )
 
     numbers.init_app(app)
-    for module in (
+    rooms = (
         hooks,
         counter,
         health,
         auth,
         integrations,
         communications,
+        communications_export,
+        communications_list,
         events,
         directory,
         options,
         account,
         people,
-    ):
-        app.register_blueprint(module.blueprint)
+    )
+    # Three files make one blueprint.
+    for blueprint in dict.fromkeys(room.blueprint for room in rooms):
+        app.register_blueprint(blueprint)
     app.register_blueprint(rules_check.blueprint)
     app.before_request(access.refuse_undeclared)
     headers.init_app(app)
