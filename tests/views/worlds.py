@@ -21,7 +21,7 @@ from tests.factories import (
     map_channel,
 )
 from tests.views.acting import chat, make_person, send
-from webapp.models import KINDS, Account, Communication, Invitation, Role, WebhookEvent
+from webapp.models import KINDS, Account, Communication, Export, Invitation, Role, SavedView, WebhookEvent
 from webapp.views.access import declared
 
 
@@ -45,6 +45,7 @@ class World:
             "kind": kind,
             "number": number,
             "token": f"no-such-token-{self.mark}",
+            "name": "csv",
         }
 
 
@@ -64,7 +65,9 @@ def make_world(app: Flask, session: Session, slug: str) -> World:
     integration.employee_id = employee.id
     integration.point_to("source", None, source.id, site.id)
     invitation, _token = Invitation.make(session.get(Account, account.id), f"{mark}@invited.example", Role.EDITOR)
-    session.add(invitation)
+    view = SavedView(account_id=account.id, user_id=member.id, name=f"Вид {mark}", query={"q": mark})
+    export = Export(account_id=account.id, user_id=member.id, format="csv", language="ru", query={"q": mark})
+    session.add_all([invitation, view, export])
     session.commit()
     path, key, secret = integration.hook_path("telegram"), integration.key, integration.webhook_secret
     session.rollback()
@@ -84,6 +87,9 @@ def make_world(app: Flask, session: Session, slug: str) -> World:
             "events.show": session.scalar(select(WebhookEvent.id).where(WebhookEvent.reference.contains(mark))),
             "people.change_role": member.memberships[0].id,
             "people.revoke": invitation.id,
+            "communications.delete_view": view.id,
+            "communications.download": export.id,
+            "communications.delete_export": export.id,
         },
     )
     world.numbers["events.replay"] = world.numbers["events.show"]

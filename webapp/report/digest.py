@@ -10,8 +10,8 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import delete, exists, func, insert, or_, select, text, tuple_, update
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import and_, delete, exists, func, insert, or_, select, text, tuple_, union, update
+from sqlalchemy.orm import Session
 
 from webapp.database import reading_only
 from webapp.models import Account, Communication, CommunicationChange, CountedZone, DayToCount
@@ -25,11 +25,12 @@ from .tokens import VALUES, document
 #: Communications, and days, of one transaction: few enough that a webhook waits for a moment only.
 BATCH, DAYS = 250, 4
 
-#: How many later communications of the same contact are told that they are repeated, at once.
-MOST_LATER = 200
-
 #: Names our lock among those of the database: workers on several machines take turns.
 _LOCK = 0x1EAD7261
+
+_OWN = Communication.__table__
+_AGAIN = _OWN.alias("other")
+_C, _OTHER = _OWN.c, _AGAIN.c
 
 _FORGET = text("DELETE FROM communication_search WHERE rowid = :id")
 _WRITE = {
@@ -85,60 +86,56 @@ def _index(session: Session) -> bool:
     numbers = sorted({change.communication_id for change in changes})
     zones = dict(session.execute(select(Account.id, Account.timezone)).all())
     days = {(change.account_id, change.started_at) for change in changes}
-    for row in session.execute(_indexed().where(Communication.id.in_(numbers))).all():
-        values = {name: getattr(row, name) for name in VALUES}
-        values["is_repeat"] = _see_repeats(session, row)
-        words = document(row.account_id, row.started_at, row.search_text, row.contact_phone, values)
+    _see_repeats(session, numbers)
+    columns = [getattr(_C, name) for name in VALUES if name != "has_visit"]
+    rows = session.execute(
+        select(_C.id, _C.account_id, _C.started_at, _C.search_text, _C.contact_phone,
+               _C.visit_id.is_not(None).label("has_visit"), *columns)
+        .where(_C.id.in_(numbers))
+    ).all()  # fmt: skip
+    written = []
+    for row in rows:
         days.add((row.account_id, row.started_at))
-        _write_words(session, row.id, words)
+        values = {name: getattr(row, name) for name in VALUES}
+        words = document(row.account_id, row.started_at, row.search_text, row.contact_phone, values)
+        written.append({"id": row.id, "words": words})
+    if written:
+        dialect = session.get_bind().dialect.name
+        if dialect == "sqlite":
+            session.execute(_FORGET, written)
+        session.execute(_WRITE[dialect], written)
     _note_days(session, {(account, day_of(at, zones[account])) for account, at in days if account in zones})
     session.execute(delete(CommunicationChange).where(CommunicationChange.id.in_([change.id for change in changes])))
     return True
 
 
-def _indexed() -> Any:
-    columns = [getattr(Communication, name) for name in VALUES if name != "has_visit"]
-    return select(
-        Communication.id, Communication.account_id, Communication.started_at, Communication.search_text,
-        Communication.contact_phone, Communication.contact_email, Communication.client,
-        Communication.visit_id.is_not(None).label("has_visit"), *columns,
-    )  # fmt: skip
-
-
-def _write_words(session: Session, number: int, words: str) -> None:
-    dialect = session.get_bind().dialect.name
-    if dialect == "sqlite":
-        session.execute(_FORGET, {"id": number})
-    session.execute(_WRITE[dialect], {"id": number, "words": words})
-
-
-def _see_repeats(session: Session, row: Any) -> bool:
-    """Whether the contact had written before. What the same contact wrote later is looked at again."""
-    other = aliased(Communication)
-    same = []
-    if row.contact_phone:
-        same.append((other.account_id == row.account_id, other.contact_phone == row.contact_phone))
-    if row.contact_email:
-        same.append((other.account_id == row.account_id, other.contact_email == row.contact_email))
-    if row.client:
-        same.append((other.integration_id == row.integration_id, other.client == row.client))
-    place = tuple_(other.started_at, other.id)
-    here = tuple_(row.started_at, row.id)
-    # One question an index each: an OR over them would use none.
-    repeated = any(session.scalar(select(exists().where(*each, place < here))) for each in same)
-    if repeated != row.is_repeat:
-        session.execute(update(Communication).where(Communication.id == row.id).values(is_repeat=repeated))
-    for each in same:
-        later = session.execute(
-            select(other.id, other.account_id, other.started_at)
-            .where(*each, place > here, other.is_repeat.is_(False))
-            .limit(MOST_LATER)
-        ).all()
-        for one in later:
-            session.execute(insert(CommunicationChange).values(
-                communication_id=one.id, account_id=one.account_id, started_at=one.started_at
-            ))  # fmt: skip
-    return repeated
+def _see_repeats(session: Session, numbers: list[int]) -> None:
+    """Mark those whose contact had written before. What the same contact wrote later is looked at again."""
+    # Wrapped, so that no database goes through everything earlier by the index over time instead.
+    here, there = (tuple_(func.coalesce(row.started_at, row.started_at), row.id) for row in (_C, _OTHER))
+    by_contact = [
+        (_OTHER.account_id == _C.account_id, _OTHER.contact_phone == _C.contact_phone),
+        (_OTHER.account_id == _C.account_id, _OTHER.contact_email == _C.contact_email),
+        (_OTHER.integration_id == _C.integration_id, _OTHER.client == _C.client),
+    ]
+    # One question an index each: an OR within it would use none.
+    before = or_(*(exists().where(*same, there < here) for same in by_contact))
+    told = session.execute(select(_C.id, _C.is_repeat, before).where(_C.id.in_(numbers))).all()
+    for repeated in (True, False):
+        changed = [number for number, known, found in told if known != found and bool(found) == repeated]
+        if changed:
+            # Not watched by the triggers: the change is being dealt with here.
+            session.execute(update(Communication).where(Communication.id.in_(changed)).values(is_repeat=repeated))
+    later = union(
+        *(
+            select(_OTHER.id, _OTHER.account_id, _OTHER.started_at)
+            .select_from(_OWN.join(_AGAIN, and_(*same)))
+            .where(_C.id.in_(numbers), there > here, _OTHER.is_repeat.is_(False))
+            for same in by_contact
+        )
+    ).subquery()
+    names = ["communication_id", "account_id", "started_at"]
+    session.execute(insert(CommunicationChange).from_select(names, select(*later.c)))
 
 
 def _note_days(session: Session, days: set[tuple[int, date]]) -> None:

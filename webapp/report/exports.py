@@ -117,9 +117,7 @@ def _tell(session: Session, number: int, **values: Any) -> None:
 def fail(session: Session, number: int) -> None:
     """Write that the file could not be made."""
     session.rollback()
-    session.execute(
-        update(Export).where(Export.id == number).values(state=ExportState.FAILED, finished_at=utc_now())
-    )
+    session.execute(update(Export).where(Export.id == number).values(state=ExportState.FAILED, finished_at=utc_now()))
     session.commit()
 
 
