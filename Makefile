@@ -28,7 +28,7 @@ run: $(VENV)/.run ## start the product: web and worker, on PORT (8000), data und
 	@exec $(BIN)/python -m webapp.supervisor
 
 demo: export DATA_DIR := $(if $(filter file,$(origin DATA_DIR)),$(CURDIR)/data/demo,$(DATA_DIR))
-demo: $(VENV)/.run ## try it out: an example cabinet, a stand-in for Jivo, invented chats; DATA_DIR is ./data/demo
+demo: $(VENV)/.run ## try it out: an example cabinet, stand-ins for Jivo and amoCRM, invented chats; DATA_DIR is ./data/demo
 	@exec $(BIN)/python -m tests.doubles.demo
 
 test: $(VENV)/.test ## the whole suite; REQUIRE_ALL=1 turns a missing Chromium or PostgreSQL into a failure

@@ -15,7 +15,7 @@ from flask import Flask
 from flask_babel import Babel, force_locale
 
 from tests.resolution import EVERY_RULE, OWN_TOKEN, question, visit
-from webapp import wording
+from webapp import audit_words, wording
 from webapp.conversation import CHANNELS, ConversationType, SessionToken
 from webapp.resolution import Outcome, Policy, Rule, Sightings, Target, resolve
 from webapp.views import ROOT
@@ -61,6 +61,14 @@ def producible() -> tuple[dict[str, Any], ...]:
         ask(question(client=client), Sightings(beacon=found))
     for found, window, has_contact in product(visits, (None, 30), (False, True)):
         ask(question(has_contact=has_contact), Sightings(contact=found), contact_window_days=window)
+    for token, fill, refused in product(tokens, (False, True), ({}, {"8f3c": "entity_not_found", "77": "forbidden"})):
+        elsewhere = Sightings(refused=refused, beacon=visit(1))
+        ask(question(token), elsewhere, sessions_elsewhere=True)
+        ask(question(SessionToken("as1.77", "own", "77")), elsewhere, sessions_elsewhere=True)
+        named = {visit(1).session_id: "invalid_date_time", "marks": "method_component_disabled"}
+        ask(question(client="412"), Sightings(refused=named, beacon=visit(1)), sessions_elsewhere=True)
+        marks = {"marks_elsewhere": True, "default": Target(source=2, site=13 if fill else None)}
+        ask(question(utm={"source": "unheard"}), Sightings(refused=named if refused else {}), **marks)
     targets = [Target(), Target(campaign=22), Target(source=2), Target(source=2, site=13)]
     utms = [{}, {"source": "yandex"}, {"medium": "social"}, {"source": "unheard"}]
     for utm, named, channel, widget, target in product(utms, visits, (None, "telegram"), (None, "AbCd"), targets):
@@ -104,7 +112,7 @@ def test_english_sentences_have_no_russian_but_names() -> None:
         told = {sentence.text for sentence in wording.trail(producible(), names)}
         told |= {wording.channel_name(channel) for channel in CHANNELS}
         told |= {wording.rule_name(rule) for rule in Rule}
-        told |= {names("campaign", 999), wording.audit_change([True, False])}
+        told |= {names("campaign", 999), audit_words.audit_change([True, False])}
 
     assert not [text for text in told if re.search("[А-Яа-яЁё]", text)]
 
@@ -247,17 +255,17 @@ def test_rules_types_and_channels_have_names() -> None:
 
 
 def test_a_change_of_settings_is_told_as_before_and_after() -> None:
-    assert wording.audit_change([None, "Директ"]) == "— → Директ"
-    assert wording.audit_change([False, True]) == "нет → да"
-    assert wording.audit_change([["a"], []]) == '["a"] → —'
-    assert len(wording.audit_change(["x" * 500, "y"])) == 200 + len(" → y")
+    assert audit_words.audit_change([None, "Директ"]) == "— → Директ"
+    assert audit_words.audit_change([False, True]) == "нет → да"
+    assert audit_words.audit_change([["a"], []]) == '["a"] → —'
+    assert len(audit_words.audit_change(["x" * 500, "y"])) == 200 + len(" → y")
 
 
 def test_facts_of_a_conversation_have_names_and_unknown_ones_are_shown_as_they_are() -> None:
     assert wording.detail_name("topic") == "Тема"
     assert wording.detail_name("vendors_own") == "vendors_own"
-    assert wording.audit_action("integration.rotate") == "Новый адрес вебхука"
-    assert wording.audit_action("of.another.version") == "of.another.version"
+    assert audit_words.audit_action("integration.rotate") == "Новый адрес вебхука"
+    assert audit_words.audit_action("of.another.version") == "of.another.version"
 
 
 @pytest.mark.parametrize(

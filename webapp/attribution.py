@@ -104,6 +104,7 @@ def attribute(
     communication.source_id = decision.source
     communication.site_id = decision.site
     communication.visit_id = decision.visit
+    communication.session_named = decision.session
     communication.trail = [
         {"rule": str(step.rule), "outcome": str(step.outcome), "facts": dict(step.facts)} for step in decision.trail
     ]
@@ -125,6 +126,7 @@ def policy(session: Session, account: Account, integration: Integration) -> Poli
                 default=_target(session, integration),
                 fill_without_campaign=integration.fill_without_campaign,
                 contact_window_days=account.contact_window_days,
+                **cabinet_of(account).policy(session, integration),
             ),
         )
         _keep(kept, integration.id, known)
@@ -167,7 +169,9 @@ def sightings(
         named=_facts(session, named),
         named_elsewhere=elsewhere,
         beacon=_facts(session, _beacon(session, communication, question, client)),
+        beacon_session=_beacon_session(session, account, communication, question, client),
         contact=_facts(session, _by_contact(session, account, communication)),
+        refused=cabinet_of(account).refused(session, communication),
     )
 
 
@@ -240,6 +244,27 @@ def _beacon(session: Session, communication: Communication, question: Question, 
     tied = session.scalars(_TIED, whose).all()
     latest_start = question.started_at + CLOCK_TOLERANCE
     return next((visit for visit in tied if visit.started_at <= latest_start), tied[0] if tied else None)
+
+
+def _beacon_session(
+    session: Session, account: Account, communication: Communication, question: Question, client: Client | None
+) -> str | None:
+    """Of the outside cabinet's sessions that were tied to this person the last one before the conversation, else the
+    first: when they began only the cabinet knows."""
+    if client is None or not client.tied or cabinet_of(account).counts_visits:
+        return None
+    told = session.execute(
+        select(VisitTie.session_id, VisitTie.tied_at)
+        .where(
+            VisitTie.integration_id == communication.integration_id,
+            VisitTie.client == communication.client,
+            VisitTie.visit_id.is_(None),
+        )
+        .order_by(VisitTie.tied_at.desc())
+        .limit(MOST_TIED_VISITS)
+    ).all()
+    before = [row.session_id for row in told if row.tied_at <= question.started_at + CLOCK_TOLERANCE]
+    return before[0] if before else told[-1].session_id if told else None
 
 
 def _by_contact(session: Session, account: Account, communication: Communication) -> Visit | None:

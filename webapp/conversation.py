@@ -60,12 +60,14 @@ class Stage(IntEnum):
 
 @dataclass(frozen=True)
 class Message:
-    """One line of a conversation. ``at`` is UTC and None where the vendor gave no plausible time."""
+    """One line of a conversation. ``at`` is UTC and None where the vendor gave no plausible time; ``email`` is the
+    operator's, by which an outside cabinet knows them."""
 
     at: datetime | None
     sender: Sender
     author: str | None
     text: str
+    email: str | None = None
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,10 @@ class Conversation:
     ``vendor_id`` is unique within (integration, type). ``started_at`` and ``finished_at`` come from the messages,
     ``event_at`` from the vendor's own event time; each is None when unknown, UTC otherwise. ``operators`` are the
     e-mails of the operators, in the order they joined. ``details`` is what else is worth showing, label by key.
+    ``channel`` is the messenger, where the vendor itself names it.
+
+    ``asks``: the vendor's server knows more of it, which a job is to fetch. ``waits``: it is no communication by
+    itself, and is kept until another event makes one of it.
     """
 
     type: ConversationType
@@ -126,6 +132,9 @@ class Conversation:
     text: str = ""
     operators: tuple[str, ...] = ()
     details: Mapping[str, str] = field(default_factory=dict)
+    channel: str | None = None
+    asks: bool = False
+    waits: bool = False
 
     @property
     def finished(self) -> bool:

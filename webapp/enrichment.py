@@ -199,14 +199,16 @@ def _messages(communication: Communication, told: Conversation) -> None:
             changed = True
             continue
         twin = twins.popleft()
-        if row["author"] and not rows[twin][1]["author"]:
-            rows[twin] = (rows[twin][0], rows[twin][1] | {"author": row["author"]})
+        known_row = rows[twin][1]
+        more = {name: row[name] for name in ("author", "email") if row.get(name) and not known_row.get(name)}
+        if more:
+            rows[twin] = (rows[twin][0], known_row | more)
             changed = True
     if changed:
         rows.sort(key=lambda pair: pair[0])
         communication.messages = [row for _, row in rows]
         communication.message_count = len(rows)
-        if told.type is ConversationType.CHAT:
+        if told.type is ConversationType.CHAT or len({row["from"] for row in communication.messages}) > 1:
             communication.text = dialogue(communication.messages)
         else:
             # A request has one author, whose name stands in the contact already.
@@ -233,7 +235,8 @@ def dialogue(messages: Sequence[dict[str, Any]]) -> str:
 
 def _row(message: Message) -> dict[str, Any]:
     at = message.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if message.at else None
-    return {"at": at, "from": str(message.sender), "author": message.author, "text": message.text}
+    row = {"at": at, "from": str(message.sender), "author": message.author, "text": message.text}
+    return row | {"email": message.email} if message.email else row
 
 
 def _identity(row: dict[str, Any]) -> tuple[Any, ...]:
@@ -254,5 +257,8 @@ def _times(communication: Communication, told: Conversation, stages: dict[str, A
     if told.finished:
         end = told.finished_at or told.event_at or received_at
         known_end = communication.finished_at
-        communication.finished_at = max(known_end, end) if known_end and stages.get("finished_at") else end
+        if known_end and stages.get("finished_at"):
+            # A chat may be reopened; a request is made once, and what is told of it later is not its end.
+            end = (max if told.type is ConversationType.CHAT else min)(known_end, end)
+        communication.finished_at = end
         stages["finished_at"] = 1

@@ -196,7 +196,8 @@ def _described(reading: Reading) -> dict[str, str | None]:
 def _state(reading: Reading, problem: str | None) -> EventState:
     if problem:
         return EventState.FAILED
-    return EventState.DONE if reading.conversations or reading.client_updates else EventState.IGNORED
+    told = reading.client_updates or any(not conversation.waits for conversation in reading.conversations)
+    return EventState.DONE if told else EventState.IGNORED
 
 
 def _told(error: Exception) -> str:

@@ -12,11 +12,21 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
+from webapp import queue
 from webapp.attribution import attribute, employee_by_email, find_client
 from webapp.cabinets import cabinet_of
 from webapp.conversation import ClientUpdate, Conversation, Reading
 from webapp.enrichment import enrich, fill_contact, fill_token, takes_place, update_client
-from webapp.models import Communication, Integration, VendorClient, Widget, event_communication, utc_now
+from webapp.models import (
+    Communication,
+    Integration,
+    Lookup,
+    VendorClient,
+    WaitingEvent,
+    Widget,
+    event_communication,
+    utc_now,
+)
 from webapp.resolution import Rule
 
 #: How many of a person's conversations a late contact card is written into, the latest first.
@@ -25,12 +35,25 @@ ENRICHED_CONVERSATIONS = 20
 #: Longest id of a vendor's channel that is kept.
 LONGEST_WIDGET = 100
 
+#: The job that asks the vendor's server about a communication. Named here, known by nobody below the jobs.
+ASK = "look_up"
+
 #: Both databases know "insert or leave alone", each by its own name. Statements of the common way are built once.
 INSERTS = {"sqlite": sqlite_insert, "postgresql": postgresql_insert}
 
 _communications = Communication.__table__
 _widgets = Widget.__table__
 
+_lookups = Lookup.__table__.c
+_WAIT = {dialect: build(WaitingEvent.__table__).on_conflict_do_nothing() for dialect, build in INSERTS.items()}
+_ASK_AGAIN = {
+    dialect: build(Lookup.__table__).on_conflict_do_update(
+        index_elements=["communication_id"],
+        set_={"done_at": None, "looks": 0},
+        where=_lookups.done_at.is_not(None) & ~_lookups.complete,
+    )
+    for dialect, build in INSERTS.items()
+}
 _LINK = {dialect: build(event_communication).on_conflict_do_nothing() for dialect, build in INSERTS.items()}
 _SEE_WIDGET = {
     dialect: (statement := build(_widgets))
@@ -58,11 +81,11 @@ _COLUMNS = [column.key for column in _communications.columns if column.key != "i
 class Occasion:
     """The event on whose occasion something is recorded. ``first``: it is being read for the first time.
 
-    ``connection`` is the session's, asked for once.
+    ``connection`` is the session's, asked for once. ``id`` is None when the event itself has been deleted by its age.
     """
 
     connection: Connection
-    id: int
+    id: int | None
     channel: str | None
     received_at: datetime
     is_test: bool
@@ -164,11 +187,17 @@ def _record_conversation(
 ) -> None:
     """Create or enrich the communication of a conversation, and attribute it anew if its clues have changed."""
     client = None
+    if told.asks or told.waits:
+        # What waits and what it waits for take turns, or each could miss the other.
+        lock_client(occasion.connection, integration, f"conversation:{told.vendor_id}")
     if told.clues.client:
         lock_client(occasion.connection, integration, told.clues.client)
         client = find_client(occasion.connection, integration.id, told.clues.client)
     communication = _find(session, integration, occasion, told)
     known = communication is not None
+    if communication is None and told.waits:
+        _let_wait(integration, occasion, told)
+        return
     if communication is None:
         communication = Communication(
             account_id=integration.account_id,
@@ -188,6 +217,7 @@ def _record_conversation(
         )
     before = _what_decides(communication) if known else None
     enrich(communication, told, occasion.received_at)
+    channel = channel or told.channel
     if channel and takes_place(communication, "channel", told, occasion.received_at):
         communication.channel = channel
     communication.channel = communication.channel or _channel_of_page(communication.clues)
@@ -202,7 +232,25 @@ def _record_conversation(
     if before != _what_decides(communication):
         with session.no_autoflush:
             attribute(session, integration, communication, client)
-    _finish(session, integration, occasion, communication, known=known)
+    number = _finish(session, integration, occasion, communication, known=known)
+    if told.asks:
+        ask(session, integration, number)
+
+
+def _let_wait(integration: Integration, occasion: Occasion, told: Conversation) -> None:
+    """Remember that this event is to be read again when its conversation has become a communication."""
+    if occasion.id is not None:
+        values = {"event_id": occasion.id, "vendor_id": told.vendor_id, "integration_id": integration.id}
+        occasion.connection.execute(_WAIT[dialect_of(occasion.connection)], values)
+
+
+def ask(session: Session, integration: Integration, communication_id: int) -> None:
+    """Let a job ask the vendor's server about a communication, unless one is about to or has been told everything."""
+    connection = session.connection()
+    values = {"communication_id": communication_id, "integration_id": integration.id}
+    started = {"looks": 0, "failures": 0, "complete": False}
+    if connection.execute(_ASK_AGAIN[dialect_of(connection)], values | started).rowcount:
+        queue.enqueue(session, ASK, communication_id)
 
 
 def _find(session: Session, integration: Integration, occasion: Occasion, told: Conversation) -> Communication | None:
@@ -232,11 +280,13 @@ def _what_decides(communication: Communication) -> tuple[object, ...]:
 
 def _finish(
     session: Session, integration: Integration, occasion: Occasion, communication: Communication, *, known: bool = True
-) -> None:
-    """Write the communication, tie the event to it, tell the cabinet."""
+) -> int:
+    """Write the communication, tie the event to it, tell the cabinet; gives its number."""
     number = _write(session, integration, communication, known=known)
-    link = {"event_id": occasion.id, "communication_id": number}
-    occasion.connection.execute(_LINK[dialect_of(occasion.connection)], link)
+    if occasion.id is not None:
+        link = {"event_id": occasion.id, "communication_id": number}
+        occasion.connection.execute(_LINK[dialect_of(occasion.connection)], link)
+    return number
 
 
 def _write(session: Session, integration: Integration, communication: Communication, *, known: bool = True) -> int:

@@ -13,7 +13,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 HERE = Path(__file__).parent
 
@@ -35,8 +35,10 @@ def render(template: str, settings: Mapping[str, Any]) -> Script:
 @cache
 def _environment() -> Environment:
     # No HTML is made here. Values go in through |tojson alone, which makes them safe within a script.
-    options: dict[str, Any] = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
-    return Environment(loader=FileSystemLoader(HERE), **options)  # noqa: S701
+    return Environment(
+        loader=FileSystemLoader(HERE), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        autoescape=select_autoescape(enabled_extensions=(), default=False),
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=256)

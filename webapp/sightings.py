@@ -7,14 +7,16 @@ blocked counter, says nothing about the site: whatever worked lately counts as w
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from webapp.hits import belongs
 from webapp.models import Integration, ScriptSighting
+from webapp.recording import INSERTS
 
 #: What the script found. ``refused`` and ``consent``: this visitor is not counted, and that is as it should be.
 COUNTER_WORDS = ("ok", "none", "missing", "refused", "consent")
@@ -23,7 +25,8 @@ WIDGET_WORDS = ("ok", "missing")
 #: the widget raised; nothing to hand over.
 TOKEN_WORDS = ("set", "foreign", "jwt", "failed", "none")
 
-#: Anybody can send reports from hosts they make up; a company has fewer sites than this.
+#: Anybody can send reports from hosts they make up; a company has fewer sites than this. Hosts of the account's own
+#: sites are counted apart, so that made-up ones cannot keep them out.
 MOST_HOSTS = 30
 
 #: The same good news within it is not written down again: every visitor's browser brings it.
@@ -71,19 +74,29 @@ def parse_report(fields: Mapping[str, str]) -> Report | None:
     return Report(*told, faults[:5])
 
 
-def record_report(session: Session, integration: Integration, host: str, report: Report, now: datetime) -> None:
-    """Keep what a host says. The caller commits. One host too many is not kept."""
-    sighting = session.scalar(
-        select(ScriptSighting)
-        .where(ScriptSighting.integration_id == integration.id, ScriptSighting.host == host)
-        .with_for_update()
-    )
+def record_report(
+    session: Session, integration: Integration, host: str, report: Report, now: datetime, domains: Sequence[str] = ()
+) -> None:
+    """Keep what a host says. ``domains`` are those of the account's sites. The caller commits. One host too many is
+    not kept."""
+    which = (ScriptSighting.integration_id == integration.id, ScriptSighting.host == host)
+    query = select(ScriptSighting).where(*which).with_for_update()
+    sighting = session.scalar(query)
     if sighting is None:
-        hosts = select(func.count()).select_from(ScriptSighting).where(ScriptSighting.integration_id == integration.id)
-        if (session.scalar(hosts) or 0) >= MOST_HOSTS:
+        known = select(ScriptSighting.host).where(ScriptSighting.integration_id == integration.id)
+        own = _is_own(host, domains)
+        if sum(_is_own(other, domains) == own for other in session.scalars(known)) >= MOST_HOSTS:
             return
-        sighting = ScriptSighting(integration_id=integration.id, host=host, reports=0, faults={})
-        session.add(sighting)
+        # The first visitors of a new site may report at the same moment.
+        session.execute(
+            INSERTS[session.connection().dialect.name](ScriptSighting)
+            .values(
+                integration_id=integration.id, host=host, created_at=now, last_seen_at=now, reports=0, faults={},
+                counter=report.counter, widget=report.widget, token=report.token,
+            )
+            .on_conflict_do_nothing(index_elements=["integration_id", "host"])
+        )  # fmt: skip
+        sighting = session.scalars(query).one()
     elif report.good and not report.faults and sighting.last_good_at and now - sighting.last_good_at < QUIET:
         return
     if report.telling or sighting.reports == 0:
@@ -94,6 +107,10 @@ def record_report(session: Session, integration: Integration, host: str, report:
         sighting.last_good_at = now
     if report.faults:
         sighting.faults = {**(sighting.faults or {}), **{fault: now.isoformat() for fault in report.faults}}
+
+
+def _is_own(host: str, domains: Sequence[str]) -> bool:
+    return any(belongs(host, domain) for domain in domains)
 
 
 def verdict(sighting: ScriptSighting, now: datetime) -> str:

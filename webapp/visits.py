@@ -6,7 +6,7 @@ import ipaddress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, case, func, select
 from sqlalchemy.orm import Session
 
 from webapp.arrival import arrival_facts, arrival_marks
@@ -20,6 +20,9 @@ from webapp.recording import INSERTS, attribute_again, dialect_of, known_client,
 MOST_TIES_OF_A_VISIT = 5
 
 LONGEST_USER_AGENT = 400
+
+#: What is searched besides ids and marks, the short first: the rest is cut. Hosts and addresses are in letters here.
+SEARCHED_FACTS = ("referrer_host", "landing_host", "landing_url", "referrer")
 
 _visits = Visit.__table__
 _ties = VisitTie.__table__
@@ -35,7 +38,11 @@ def _upsert(dialect: str):
         set_={
             "last_seen_at": latest(_visits.c.last_seen_at, new.last_seen_at),
             "page_count": _visits.c.page_count + bindparam("pages"),
-            "last_url": func.coalesce(new.last_url, _visits.c.last_url),
+            # Two hits of a page that moves on quickly may overtake each other on their way into the database.
+            "last_url": case(
+                (new.last_seen_at >= _visits.c.last_seen_at, func.coalesce(new.last_url, _visits.c.last_url)),
+                else_=_visits.c.last_url,
+            ),
         },
     ).returning(_visits.c.id)
 
@@ -82,9 +89,7 @@ def record_hit(session: Session, account: Account, site: Site, hit: Hit, browser
             "user_agent": browser.user_agent[:LONGEST_USER_AGENT] if browser.user_agent else None,
             "ip": browser.ip if account.keeps_full_ip else network_of(browser.ip),
             "marks": {name.removeprefix("utm_"): value for name, value in marks.items()},
-            "search_text": fold(hit.session_id, hit.visitor_id, hit.landing_url, hit.referrer, *marks.values())[
-                :LONGEST_VISIT_SEARCH_TEXT
-            ],
+            "search_text": _searchable(hit, [*marks.values(), *(facts.get(name) for name in SEARCHED_FACTS)]),
             "campaign_id": campaign.entry.id if campaign else None,
             "source_id": source.entry.id if source else None,
         },
@@ -124,10 +129,15 @@ def tie(session: Session, integration: Integration, client: str, session_id: str
     return True
 
 
+def _searchable(hit: Hit, texts: list[str | None]) -> str:
+    return fold(hit.session_id, hit.visitor_id, *texts)[:LONGEST_VISIT_SEARCH_TEXT]
+
+
 def network_of(ip: str | None) -> str | None:
     """An address without the part that tells one household from another: IPv4 by /24, IPv6 by /48."""
     try:
         address = ipaddress.ip_address(ip or "")
     except ValueError:
         return None
+    address = getattr(address, "ipv4_mapped", None) or address
     return str(ipaddress.ip_network((address, 24 if address.version == 4 else 48), strict=False).network_address)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -90,57 +89,18 @@ DETAIL_NAMES = {
     "invited_at": _l("Приглашение показано"),
     "description": _l("Описание"),
     "status": _l("Категория клиента"),
-}
-
-#: What the audit log calls each change.
-AUDIT_ACTIONS = {
-    "account.create": _l("Кабинет создан"),
-    "account.change": _l("Настройки кабинета"),
-    "people.join": _l("Вошёл в кабинет"),
-    "people.invite": _l("Приглашение"),
-    "people.role": _l("Роль"),
-    "people.revoke": _l("Приглашение отозвано"),
-    "directory.add": _l("Добавлено в справочник"),
-    "directory.change": _l("Изменено в справочнике"),
-    "directory.builtin": _l("Добавлены встроенные источники"),
-    "directory.archive": _l("Убрано в архив"),
-    "directory.restore": _l("Возвращено из архива"),
-    "integration.add": _l("Интеграция добавлена"),
-    "integration.active": _l("Включение интеграции"),
-    "integration.change": _l("Настройки интеграции"),
-    "integration.rotate": _l("Новый адрес вебхука"),
-    "integration.archive": _l("Интеграция удалена"),
-    "integration.process_stored": _l("Обработка накопленного"),
-    "events.replay": _l("Событие обработано заново"),
-    "events.replay_failed": _l("Ошибочные события обработаны заново"),
-    "config.apply": _l("Применён файл настроек"),
+    "talk": _l("Беседа"),
+    "origin": _l("Источник беседы"),
+    "lead": _l("Сделка"),
+    "customer": _l("Покупатель"),
+    "lead_url": _l("Сделка в CRM"),
+    "lead_age_days": _l("Сделке дней до беседы"),
 }
 
 
 def detail_name(name: str) -> str:
     """A fact of a conversation as the screen calls it."""
     return str(DETAIL_NAMES.get(name, name))
-
-
-def audit_action(action: str) -> str:
-    """A change of settings in words."""
-    return str(AUDIT_ACTIONS.get(action, action))
-
-
-def audit_change(change: Any) -> str:
-    """«было → стало», short."""
-    if not isinstance(change, list) or len(change) != 2:
-        return _short(change)
-    return f"{_short(change[0])} → {_short(change[1])}"
-
-
-def _short(value: Any) -> str:
-    if value is None or value in ("", [], {}):
-        return "—"
-    if isinstance(value, bool):
-        return yes_or_no(value)
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 200 else text[:199] + "…"
 
 
 def phone_number(phone: str | None) -> str:
@@ -192,7 +152,7 @@ def _sentence(step: Mapping[str, Any], names: Names) -> Sentence:
 
 
 #: Outcomes that somebody may want to mend.
-_PROBLEMS = {"other_account", "later", "too_old", "unmapped", "not_set", "foreign", "unknown"}
+_PROBLEMS = {"refused", "other_account", "later", "too_old", "unmapped", "not_set", "foreign", "unknown"}
 
 
 def _moment(facts: Mapping[str, Any]) -> str:
@@ -207,11 +167,29 @@ def _arrival(marks: Mapping[str, str]) -> str:
 
 
 def _found(facts: Mapping[str, Any], names: Names) -> str:
+    if facts.get("unchecked"):
+        return _(
+            "В чате названа сессия %(session)s. Проверить её может только кабинет: передаём с ней.",
+            session=facts["session"],
+        )
     where = _("Сессия найдена: %(moment)s, %(arrival)s.", moment=_moment(facts), arrival=_arrival(facts["marks"]))
-    return f"{where} {_meaning(facts, names)}"
+    return f"{where} {_meaning(facts, names)}{_age(facts)}"
+
+
+def _age(facts: Mapping[str, Any]) -> str:
+    """How old the session was when the person wrote, where that is worth a word: a field keeps the first one."""
+    days = facts.get("age_days")
+    if not days:
+        return ""
+    return " " + ngettext("К началу разговора ей %(num)s день.", "К началу разговора ей %(num)s дней.", days)
 
 
 def _by_beacon(facts: Mapping[str, Any], names: Names) -> str:
+    if facts.get("unchecked"):
+        return _(
+            "Скрипт связал посетителя с сессией %(session)s. Проверить её может только кабинет: передаём с ней.",
+            session=facts["session"],
+        )
     where = _(
         "Сессия найдена по маяку скрипта: %(moment)s, %(arrival)s.",
         moment=_moment(facts),
@@ -279,7 +257,44 @@ def _too_old(facts: Mapping[str, Any], names: Names) -> str:
 
 def _utm_answered(facts: Mapping[str, Any], names: Names) -> str:
     marks = ", ".join(f"{name} = {value}" for name, value in facts["marks"].items())
+    if facts.get("unchecked"):
+        return _(
+            "Метки в самом чате: %(marks)s. Передаём их сессией на сайт %(site)s, кампанию определит кабинет.",
+            marks=marks,
+            site=names("site", facts.get("site")),
+        )
     return _("Метки в самом чате: %(marks)s.", marks=marks) + " " + _meaning(facts, names)
+
+
+def _session_refused(facts: Mapping[str, Any], names: Names) -> str:
+    return _(
+        "Кабинет не принял сессию %(session)s: %(why)s. Решают следующие правила.",
+        session=facts["session"],
+        why=refusal(facts.get("why")),
+    )
+
+
+def _marks_refused(facts: Mapping[str, Any], names: Names) -> str:
+    return _(
+        "Сделать сессию из меток чата кабинет не дал: %(why)s. Решают следующие правила.", why=refusal(facts.get("why"))
+    )
+
+
+#: Why an outside cabinet did not take a session; its own word where none is known.
+_REFUSALS = {
+    "entity_not_found": _l("такой в нём нет"),
+    "invalid_parameter_value": _l("номер не подходит"),
+    "invalid_date_time": _l("она старше 180 дней или позже чата"),
+    "invalid_parameters_combination": _l("она с другого сайта"),
+    "not_a_session": _l("это не номер сессии этого кабинета"),
+    "method_component_disabled": _l("в нём не подключена «Загрузка сессий из внешней системы»"),
+    "forbidden": _l("у ключа нет на это права"),
+}
+
+
+def refusal(mnemonic: Any) -> str:
+    """Why a session was not taken, in words."""
+    return str(_REFUSALS.get(str(mnemonic), mnemonic))
 
 
 def _utm_unmatched(facts: Mapping[str, Any], names: Names) -> str:
@@ -352,6 +367,8 @@ _WORDS: dict[tuple[str, str], Writer] = {
     ("default", "adds_nothing"): _adds_nothing(_default_answered),
     ("default", "not_set"): lambda facts, names: _("Кампания или источник по умолчанию не заданы."),
     ("visits", "no_campaign"): _no_campaign,
+    ("visits", "refused"): _session_refused,
+    ("utm", "refused"): _marks_refused,
     ("visits", "later"): lambda facts, names: _(
         "Сессия не принята: она началась %(moment)s, уже после чата.", moment=_moment(facts)
     ),

@@ -19,7 +19,9 @@ from tests.factories import (
     make_integration,
     make_site,
     make_source,
+    make_visit,
     map_channel,
+    tie_visit,
 )
 from tests.views.acting import chat, make_person, send
 from webapp.models import (
@@ -109,12 +111,22 @@ def furnish(app: Flask, session: Session) -> Furnished:
     garbage = session.scalar(select(WebhookEvent.id).where(WebhookEvent.event_name.is_(None)))
     event = session.scalar(select(WebhookEvent.id).where(WebhookEvent.reference == "1"))
     assert None not in (first, garbage, event)
+    visit = make_visit(
+        session, account, "6000000000000001", site_id=site.id, visitor_id=LONG_WORD[:60], landing_url=address,
+        last_url=address, referrer=address, marks=marks, user_agent=LONG_WORD, campaign_id=campaign.id,
+    )  # fmt: skip
+    make_visit(session, account, "6000000000000002", visitor_id=LONG_WORD[:60], landing_url=address)
+    session.get_one(Communication, first).visit_id = visit.id
+    tie_visit(session, integration, visit)
     inside = [
         "/integrations",
         "/integrations/new",
         "/integrations/jivo",
         "/communications",
         f"/communications/{first}",
+        "/visits",
+        "/visits?q=nothing&site_text=nowhere",
+        f"/visits/{visit.id}",
         "/events",
         f"/events/{event}",
         f"/events/{garbage}",

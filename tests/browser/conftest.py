@@ -66,7 +66,7 @@ class Watch:
     """What went wrong in the browser. A test that wants an answer of 4xx or 5xx, or no answer, says so."""
 
     def __init__(self, server: str) -> None:
-        self.server = server
+        self.servers = [server]
         self.problems: list[str] = []
         self._statuses: set[int] = set()
         self._unanswered = False
@@ -78,6 +78,10 @@ class Watch:
     def allow_unanswered(self) -> None:
         """So is a request that fails."""
         self._unanswered = True
+
+    def visit(self, server: str) -> None:
+        """The test leaves for this server too."""
+        self.servers.append(server)
 
     def follow(self, context: BrowserContext) -> None:
         """Watch every page of a context."""
@@ -95,7 +99,7 @@ class Watch:
             self.problems.append(f"console: {message.text}")
 
     def _request(self, request: Request) -> None:
-        if not request.url.startswith((self.server + "/", "data:")):
+        if not request.url.startswith((*(f"{server}/" for server in self.servers), "data:")):
             self.problems.append(f"another server: {request.url}")
 
     def _failed(self, request: Request) -> None:

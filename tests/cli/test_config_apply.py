@@ -321,3 +321,29 @@ def test_a_long_name_whose_folded_form_is_longer_still_fits(runner, session):
     content = {"accounts": [{"slug": "a", "name": "А", "sources": [{"key": "k" * 100, "name": "ΐ" * 255}]}]}
     apply(runner, content)
     assert session.scalars(select(Source.name)).one() == "ΐ" * 255
+
+
+def test_the_manners_of_the_visit_counter_are_set_and_told_in_the_files_words(runner, session):
+    content = document()
+    visits = {"need_consent": True, "respect_do_not_track": False, "keep_full_ip": True, "retention_days": None}
+    content["accounts"][0]["visits"] = visits
+    apply(runner, document())
+    assert apply(runner, content).stdout.splitlines() == [f"romashka: ~ visits.{name}" for name in visits]
+    account = session.scalars(select(Account)).one()
+    assert (account.visits_need_consent, account.respects_do_not_track, account.keeps_full_ip) == (True, False, True)
+    assert account.visit_retention_days is None
+    assert apply(runner, content).stdout == "nothing to change\n"
+
+
+def test_of_the_counters_manners_too_what_the_file_does_not_mention_stays(runner, session):
+    content = document()
+    content["accounts"][0]["visits"] = {"need_consent": True}
+    apply(runner, content)
+    account = session.scalars(select(Account)).one()
+    assert (account.visits_need_consent, account.respects_do_not_track, account.visit_retention_days) == (
+        True,
+        True,
+        365,
+    )
+    content["accounts"][0]["visits"] = None
+    assert apply(runner, content).stdout == "nothing to change\n"

@@ -122,6 +122,12 @@ def accounts(draw: Any, slug: str) -> dict[str, Any]:
         "contact_window_days": draw(DAYS),
         "event_retention_days": draw(DAYS),
         "communication_retention_days": draw(DAYS),
+        "visits": {
+            "need_consent": draw(st.booleans()),
+            "respect_do_not_track": draw(st.booleans()),
+            "keep_full_ip": draw(st.booleans()),
+            "retention_days": draw(DAYS),
+        },
         "cabinet": {"kind": "embedded"},
     }
     keys: dict[str, list[str]] = {}
@@ -184,3 +190,7 @@ def test_every_configuration_survives_the_way_out_and_in(app, first, second):
         changes(text)
         assert exported() == text
         assert [account["name"] for account in yaml.safe_load(text)["accounts"]] == [first["name"], second["name"]]
+        assert [account["visits"] for account in yaml.safe_load(text)["accounts"]] == [
+            first["visits"],
+            second["visits"],
+        ]

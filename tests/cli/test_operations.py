@@ -75,9 +75,9 @@ def test_an_embedded_cabinet_has_nothing_to_read(runner, session):
     assert 'no account has the slug "x"' in run(runner, "cabinet", "sync", "--account", "x", code=1).stderr
 
 
-def test_a_data_api_cabinet_comes_later(runner, session):
+def test_an_outside_cabinet_without_a_key_cannot_be_read(runner, session):
     make_account(session, cabinet_kind="dataapi")
-    assert "not available" in run(runner, "cabinet", "sync", "--account", "romashka", code=1).stderr
+    assert "the cabinet has no key" in run(runner, "cabinet", "sync", "--account", "romashka", code=1).stderr
 
 
 def test_every_beat_moves_the_same_row(app, session):

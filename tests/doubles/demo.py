@@ -1,10 +1,10 @@
-"""`make demo`: the product with an example cabinet, a stand-in for Jivo beside it, and people who write.
+"""`make demo`: the product with an example cabinet, stand-ins for Jivo and amoCRM beside it, and people who write.
 
-The first start prepares DATA_DIR (./data/demo), takes in a year of chats at once (demo_year) and sends those of the last
-30 days through the real webhook; then a chat comes every 20 seconds. Ctrl-C ends everything. Environment: DATA_DIR,
+The first start prepares DATA_DIR (./data/demo), takes in a year of chats at once (demo_year) and sends the last 30 days
+through the real webhook; then a chat comes every 20 seconds. Ctrl-C ends everything. Environment: DATA_DIR,
 PORT (8000), DEMO_YEAR (chats, 4000), DEMO_CHATS (300), DEMO_PAUSE (seconds, 20), DEMO_JIVO_PORT (9100), DEMO_SITE_PORT
-(9200), DEMO_DATABASE_URL (SQLite in DATA_DIR). DATABASE_URL is not looked at: invented chats must never get into a real
-cabinet.
+(9200), DEMO_AMO_PORT (9300), DEMO_DATABASE_URL (SQLite in DATA_DIR). DATABASE_URL is not looked at: invented chats must
+never get into a real cabinet.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any
 from webapp import logs
 from webapp.supervisor import Program, run
 
+from . import demo_amocrm, demo_dataapi
 from .demo_chats import DemoChat, chat, past_moments
 from .demo_site import advertised, open_site
 from .demo_year import session_of, with_session
@@ -52,12 +53,14 @@ BANNER = """
         отнесено к этой кампании, правило за правилом.
     Интеграция Jivo   {url}/a/{account}/integrations/{integration}
         Viber и Avito уже пишут, но не сопоставлены: страница сама их предложит. Отправьте проверочный чат.
+    Интеграция amoCRM {url}/a/{account}/integrations/amo
+        Авторизация уже подключена. Нажмите «Подключить заново», чтобы увидеть окно согласия.
     События           {url}/a/{account}/events
         Каждый вебхук, как он пришёл.
     Справочники       {url}/a/{account}/directory/campaigns
         Правила по UTM-меткам. Измените правило: следующие чаты пойдут по новому.
 
-  Вместо Jivo отвечает {double}. Новый чат — каждые {pause:g} с.
+  Вместо Jivo отвечает {double}, вместо amoCRM — {amocrm}. Новый чат — каждые {pause:g} с.
   Остановить: Ctrl-C. Начать заново: удалите {data_dir}
 """
 
@@ -76,11 +79,17 @@ def main() -> int:
         print(f"{data_dir} belongs to another installation: give the demo a DATA_DIR of its own", file=sys.stderr)
         return 2
     print("  Готовим пример…", flush=True)
+    amocrm = demo_amocrm.prepare()
+    demo_dataapi.allow(state)
     _prepare(state)
+    demo_dataapi.prepare(state, EMAIL, _flask)
+    cabinet = (sys.executable, "-m", "tests.doubles.demo_dataapi", str(state.kept["dataapi_port"]))
     return run(
         (
             Program("product", (sys.executable, "-m", "webapp.supervisor"), essential=True),
             Program("chats", (sys.executable, "-m", "tests.doubles.demo", "chats")),
+            Program("cabinet", cabinet),
+            Program("amocrm", amocrm),
         )
     )
 
@@ -140,7 +149,9 @@ def send_chats() -> None:
         with open_site(double, feed.address, _lines(shown)) as site:
             words = {"email": EMAIL, "account": ACCOUNT, "integration": INTEGRATION, "password": state.kept["password"]}
             told = {"url": shown, "advertised": advertised(site), "double": double.url, "data_dir": state.data_dir}
+            told["amocrm"] = f"http://127.0.0.1:{os.environ['DEMO_AMO_PORT']}"
             print(BANNER.format(pause=pause, **told, **words), flush=True)
+            print(demo_dataapi.TOLD.format(url=shown), flush=True)
             _send(state, feed, pause)
 
 

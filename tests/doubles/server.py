@@ -171,9 +171,12 @@ def serve_alone(make: Callable[[int], Double], title: str, port: int) -> None:
     """Run a stand-in by itself on ``--port`` until SIGINT or SIGTERM."""
     parser = argparse.ArgumentParser(description=title)
     parser.add_argument("--port", type=int, default=port, help=f"0 takes a free one (default {port})")
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    with make(parser.parse_args().port) as double:
+    port = parser.parse_args().port
+    # Waited for, not handled: a handler may run while the main thread holds what it needs.
+    ends = {signal.SIGINT, signal.SIGTERM}
+    for number in ends:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
+    with make(port) as double:
         print(f"{title}: {double.url}", flush=True)
-        stop.wait()
+        signal.sigwait(ends)

@@ -69,6 +69,7 @@ def demo(data_dir: Path, database: str) -> Iterator[Demo]:
         "DEMO_JIVO_PORT": "0",
         "DEMO_SITE_PORT": "0",
         "DEMO_YEAR": "40",
+        "DEMO_AMO_PORT": "0",
         "DEMO_CHATS": str(CHATS),
         "DEMO_PAUSE": "0.3",
     }
@@ -107,6 +108,13 @@ def rows(browser: requests.Session, running: Demo) -> int:
     return len(lint(answer.text).select("tr.row-link"))
 
 
+def knows_a_lead(browser: requests.Session, running: Demo) -> bool:
+    """True when the page of amoCRM shows a request whose contact was read from the stand-in."""
+    page = lint(browser.get(f"{running.url}/a/romashka/integrations/amo", timeout=30).text)
+    found = page.select_one(".test-found")
+    return found is not None and "+7 900 000" in found.get_text()
+
+
 @pytest.fixture(params=KINDS)
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The address of a PostgreSQL database of its own; empty for the demo's own SQLite file."""
@@ -126,6 +134,7 @@ def test_the_demo_starts_shows_chats_goes_on_and_ends_with_ctrl_c(database: str,
         past = rows(browser, running)
         assert past >= CHATS
         running.wait(lambda: rows(browser, running) > past)
+        running.wait(lambda: knows_a_lead(browser, running))
         for address in re.findall(rf"{running.url}/a/\S+", running.printed):
             page = browser.get(address, timeout=30)
             assert page.status_code == 200

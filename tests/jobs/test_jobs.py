@@ -13,7 +13,11 @@ from webapp.jobs import _in_context
 
 def test_every_module_is_a_job_of_its_name(app):
     found = jobs.handlers(app)
-    assert set(found) == {"close_idle_chats", "make_export", "process_stored", "purge_expired", "replay_failed"}
+    assert set(found) == {
+        *("close_idle_chats", "make_export", "process_stored", "purge_expired", "replay_failed"),
+        *("confirm", "probe", "resume_deliveries", "sync", "upload"),
+        *("check_authorization", "look_up", "reconcile", "resume_lookups"),
+    }
     assert {schedule.job for schedule in jobs.SCHEDULES} <= set(found)
 
 

@@ -7,9 +7,18 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from tests.factories import make_account, make_integration
+from tests.factories import make_account, make_integration, make_visit, tie_visit
 from webapp.jobs import handlers, purge_expired
-from webapp.models import Account, Communication, VendorClient, WebhookEvent, event_communication, utc_now
+from webapp.models import (
+    Account,
+    Communication,
+    VendorClient,
+    Visit,
+    VisitTie,
+    WebhookEvent,
+    event_communication,
+    utc_now,
+)
 
 
 @pytest.fixture
@@ -118,3 +127,54 @@ def test_large_numbers_go_in_batches(session, purge, monkeypatch):
 
 def test_an_account_that_is_gone_is_no_error(purge):
     purge(4711)
+
+
+def test_visits_go_by_their_own_age_and_their_communications_stay(session, purge):
+    account = make_account(session, visit_retention_days=30)
+    integration = make_integration(session, account)
+    old = make_visit(session, account, "1", started_at=utc_now() - timedelta(days=31))
+    lasting = make_visit(session, account, "2", started_at=utc_now() - timedelta(days=31))
+    lasting.last_seen_at = utc_now()
+    make_visit(session, account, "3", started_at=utc_now() - timedelta(days=29))
+    for visit in (old, lasting):
+        tie_visit(session, integration, visit)
+    session.add(
+        Communication(
+            account_id=account.id, integration_id=integration.id, type="chat", vendor_id="1", rule="visit",
+            started_at=old.started_at, updated_at=old.started_at, visit_id=old.id, trail=[{"rule": "visit"}],
+        )
+    )  # fmt: skip
+    session.commit()
+    purge(account.id)
+    session.rollback()
+    assert session.scalars(select(Visit.session_id).order_by(Visit.id)).all() == ["2", "3"]
+    assert session.scalars(select(VisitTie.session_id)).all() == ["2"]
+    kept = session.scalars(select(Communication)).one()
+    assert (kept.visit_id, kept.rule, kept.trail) == (None, "visit", [{"rule": "visit"}]), (
+        "what it was decided by stays"
+    )
+
+
+def test_ties_to_visits_that_are_known_elsewhere_go_by_age_too(session, purge):
+    first = make_account(session, visit_retention_days=30)
+    second = make_account(session, "second")
+    second.visit_retention_days = None
+    for account in (first, second):
+        integration = make_integration(session, account)
+        for client, age in (("1", 31), ("2", 29)):
+            at = utc_now() - timedelta(days=age)
+            session.add(VisitTie(integration_id=integration.id, client=client, session_id=client, tied_at=at))
+    session.commit()
+    purge(0)
+    session.rollback()
+    assert session.scalars(select(VisitTie.client).order_by(VisitTie.id)).all() == ["2", "1", "2"]
+
+
+def test_visits_are_kept_for_ever_where_the_account_wants_it(session, purge):
+    account = make_account(session)
+    account.visit_retention_days = None
+    make_visit(session, account, started_at=utc_now() - timedelta(days=5000))
+    session.commit()
+    purge(0)
+    session.rollback()
+    assert len(session.scalars(select(Visit)).all()) == 1

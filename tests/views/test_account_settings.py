@@ -8,6 +8,7 @@ from sqlalchemy import select
 from tests.factories import make_account
 from tests.views.acting import beside, everything, filled, flash, rows, said, walk
 from webapp import audit
+from webapp.cabinets.embedded import EmbeddedCabinet
 from webapp.models import Account, AuditRecord, User
 
 SETTINGS = "/a/romashka/settings"
@@ -19,6 +20,9 @@ GOOD = {
     "contact_window_days": "30",
     "event_retention_days": "",
     "communication_retention_days": "730",
+    "visits_need_consent": "y",
+    "keeps_full_ip": "y",
+    "visit_retention_days": "90",
 }
 
 
@@ -31,6 +35,8 @@ def test_the_page_shows_what_is_set(owner):
         "contact_window_days": "",
         "event_retention_days": "365",
         "communication_retention_days": "",
+        "respects_do_not_track": "y",
+        "visit_retention_days": "365",
     }
 
 
@@ -42,6 +48,8 @@ def test_an_owner_saves_everything_and_the_change_is_recorded(session, owner):
     assert (account.slug, account.name, account.timezone) == ("romashka", "Ромашка и партнёры", "Asia/Vladivostok")
     assert (account.region, account.contact_window_days) == ("KZ", 30)
     assert (account.event_retention_days, account.communication_retention_days) == (None, 730)
+    assert (account.visits_need_consent, account.respects_do_not_track, account.keeps_full_ip) == (True, False, True)
+    assert account.visit_retention_days == 90
     record = session.scalars(select(AuditRecord)).one()
     assert (record.action, record.actor) == ("account.change", "owner@romashka.example")
     assert record.changes == {
@@ -51,6 +59,10 @@ def test_an_owner_saves_everything_and_the_change_is_recorded(session, owner):
         "contact_window_days": [None, 30],
         "event_retention_days": [365, None],
         "communication_retention_days": [None, 730],
+        "visits_need_consent": [False, True],
+        "respects_do_not_track": [True, False],
+        "keeps_full_ip": [False, True],
+        "visit_retention_days": [365, 90],
     }
 
 
@@ -72,6 +84,8 @@ def test_saving_without_a_change_records_nothing(session, owner):
         ("event_retention_days", "9" * 30, "От 1 до 3650 дней, или оставьте пустым."),
         ("communication_retention_days", "3651", "От 1 до 3650 дней, или оставьте пустым."),
         ("communication_retention_days", "1.5", None),
+        ("visit_retention_days", "0", "От 1 до 3650 дней, или оставьте пустым."),
+        ("visit_retention_days", "год", None),
         ("timezone", "Europe/Nowhere", None),
         ("region", "ZZ", None),
     ],
@@ -103,7 +117,7 @@ def test_only_owners_change_them(session, request, who):
     page, before = client.get(SETTINGS), everything(session)
     controls = page.find(id="account-form").find_all(["input", "select"])
     assert all(control.has_attr("disabled") for control in controls if control["name"] != "csrf_token")
-    assert page.find(id="account-form").find("button") is None
+    assert page.find(id="account-form").find("button", type="submit") is None
     page = client.post(SETTINGS, GOOD, status=403)
     assert "Менять настройки кабинета может только владелец." in said(page)
     assert everything(session) == before
@@ -124,8 +138,27 @@ def test_the_record_tells_who_changed_what_in_words(owner):
     [row] = rows(owner.get(f"{SETTINGS}/audit"))
     assert row[1] == "owner@romashka.example"
     assert row[2] == "Настройки кабинета Ромашка и партнёры"
-    assert "timezone : Europe/Moscow → Asia/Vladivostok" in row[3]
-    assert "contact_window_days : — → 30" in row[3]
+    assert "Часовой пояс: Europe/Moscow → Asia/Vladivostok" in row[3]
+    assert "Искать прошлую сессию по телефону и почте, дней: — → 30" in row[3]
+    assert "Считать визиты только с согласия посетителя: нет → да" in row[3]
+    assert "Хранить сессии, дней: 365 → 90" in row[3]
+
+
+def test_the_page_tells_how_a_site_says_that_the_visitor_agrees(owner):
+    page = owner.get(SETTINGS)
+    assert 'Leadtrail.push(["consent", true])' in said(page.find(id="consent-hook"))
+    assert "data-consent" in said(page)
+
+
+def test_where_visits_are_counted_elsewhere_their_manners_are_not_asked_for(session, owner, account, monkeypatch):
+    """C2: an outside cabinet has its own counter."""
+    monkeypatch.setattr(EmbeddedCabinet, "counts_visits", False)
+    page = owner.get(SETTINGS)
+    assert page.find(id="visits_need_consent") is None
+    page = owner.follow(SETTINGS, {**filled(page.find(id="account-form")), "name": "Другая"})
+    assert flash(page) == "Сохранено."
+    session.rollback()
+    assert (account.respects_do_not_track, account.visit_retention_days) == (True, 365)
 
 
 def test_the_record_shows_times_of_the_account(session, owner, account):

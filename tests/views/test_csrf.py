@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from tests.pages import lint
 from tests.views.acting import enter_as, everything, filled, said
-from tests.views.worlds import addresses, make_world
+from tests.views.worlds import Address, addresses, make_world
 from webapp.models import Site
 
 NEW_SITE = "/a/romashka/directory/sites/new"
@@ -32,10 +32,15 @@ def kept(page: BeautifulSoup) -> dict[str, Any]:
     return filled(form) if form else {}
 
 
+def of_a_site(address: Address) -> bool:
+    """True for what scripts on other people's sites send: they have no session here to be misused."""
+    return address.endpoint.startswith("counter.")
+
+
 def test_no_form_is_taken_without_a_token(app, session, owner, client):
     """Every POST of every page, with a session and without one."""
     world = make_world(app, session, "vasilek")
-    posts = [address for address in addresses(app, world) if address.method == "POST"]
+    posts = [address for address in addresses(app, world) if address.method == "POST" and not of_a_site(address)]
     assert len(posts) >= 25
     before = everything(session)
     for address in posts:

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from tests.factories import make_account, make_campaign, make_employee, make_site, make_source
 from tests.views.acting import HTMX, beside, everything, filled, flash, path_of, rows, said
+from webapp.cabinets.embedded import EmbeddedCabinet
 from webapp.models import KINDS, AuditRecord, Campaign, Site
 
 DIRECTORY = "/a/romashka/directory"
@@ -106,7 +107,11 @@ def test_a_viewer_sees_the_lists_and_can_type_nothing(session, editor, viewer, k
     assert page.find("a", href=f"{DIRECTORY}/{kind}/new") is None
     page = viewer.get(f"{DIRECTORY}/{kind}/{entry(session, kind).id}")
     shown = [control for control in page.main.select("input, select, button") if control.get("type") != "hidden"]
-    typable = [control["id"] for control in shown if control.name != "button" and not control.has_attr("disabled")]
+    typable = [
+        control["id"]
+        for control in shown
+        if control.name != "button" and not (control.has_attr("disabled") or control.has_attr("readonly"))
+    ]
     assert typable == []
     assert page.main.find("button", attrs={"type": "submit"}) is None
 
@@ -306,3 +311,29 @@ def test_a_change_makes_the_rules_be_read_anew(session, editor, account):
         editor.post(f"{DIRECTORY}/{kind}/{number}/archive", {"archived": "1"})
         session.rollback()
         assert account.revision > before, kind
+
+
+def test_a_sites_page_has_the_line_of_its_counter(session, editor, viewer):
+    """Issue 3.1: one small script a site."""
+    assert editor.get(f"{DIRECTORY}/sites/new").find(id="counter") is None
+    editor.post(f"{DIRECTORY}/sites/new", NEW["sites"][0])
+    site = entry(session, "sites")
+    for client in (editor, viewer):
+        card = client.get(f"{DIRECTORY}/sites/{site.id}").find(id="counter")
+        line = f'<script async src="http://localhost/c/{site.public_key}.js"></script>'
+        assert card.find(id="counter-line")["value"] == line
+        assert card.select_one('[data-copy="#counter-line"]') is not None
+        assert card.find("a", href=f"/a/romashka/visits?site={site.id}") is not None
+    editor.post(f"{DIRECTORY}/sites/{site.id}/archive", {"archived": "1"})
+    assert editor.get(f"{DIRECTORY}/sites/{site.id}").find(id="counter") is None, "nobody counts there any more"
+
+
+def test_where_visits_are_counted_elsewhere_a_site_has_no_counter_of_ours(session, editor, monkeypatch):
+    editor.post(f"{DIRECTORY}/sites/new", NEW["sites"][0])
+    monkeypatch.setattr(EmbeddedCabinet, "counts_visits", False)
+    assert editor.get(f"{DIRECTORY}/sites/{entry(session, 'sites').id}").find(id="counter") is None
+
+
+def test_only_sites_have_counters(session, editor):
+    editor.post(f"{DIRECTORY}/sources/new", NEW["sources"][0])
+    assert editor.get(f"{DIRECTORY}/sources/{entry(session, 'sources').id}").find(id="counter") is None

@@ -190,15 +190,16 @@ def test_a_plain_save_goes_back_to_the_page_and_htmx_is_told_to(editor, ids):
 
 
 def test_switches_are_saved_and_come_back(session, editor, ids):
+    off = {"accept_digit_tokens": False, "overwrite_foreign_token": False, "jwt_channel": False}
     page = save(editor, fill_without_campaign="y", option__accept_digit_tokens="y")
     saved = stored(session)
-    assert (saved.fill_without_campaign, saved.options) == (True, {"accept_digit_tokens": True})
+    assert (saved.fill_without_campaign, saved.options) == (True, off | {"accept_digit_tokens": True})
     typed = form_of(page)
     for name in ("fill_without_campaign", "option-accept_digit_tokens"):
         assert typed.pop(name) == "y"
     editor.post(SETTINGS, typed)
     saved = stored(session)
-    assert (saved.fill_without_campaign, saved.options) == (False, {"accept_digit_tokens": False})
+    assert (saved.fill_without_campaign, saved.options) == (False, off)
 
 
 @pytest.mark.parametrize("field", ["employee", "campaign", "source", "site"])

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Protocol
 
 from sqlalchemy.orm import Session
 
-from webapp.models import Account, CabinetKind
+from webapp.models import Account, CabinetKind, Communication, Integration
 from webapp.resolution import Catalogue
 
 
@@ -36,21 +37,44 @@ class Cabinet(Protocol):
         """The account's employees that are not archived, by folded e-mail."""
         ...
 
-    def needs(self, account: Account) -> Sequence[Need]:
-        """What the integration page says is needed on the cabinet's side (J9)."""
+    def needs(self, session: Session, integration: Integration) -> Sequence[Need]:
+        """What the integration page says is needed on the cabinet's side (J9, A8)."""
+        ...
+
+    def policy(self, session: Session, integration: Integration) -> Mapping[str, Any]:
+        """What the cabinet adds to the rules' policy: fields of webapp.resolution.Policy."""
+        ...
+
+    def refused(self, session: Session, communication: Communication) -> Mapping[str, str]:
+        """The sessions that the cabinet did not take for this communication, each with its word for why."""
         ...
 
     def record(self, session: Session, communication_id: int) -> None:
         """A communication was created or enriched: do what the cabinet wants, in the caller's transaction."""
         ...
 
+    def resend(self, session: Session, communication_id: int) -> bool:
+        """A communication was decided anew, or somebody asks for it: let the cabinet have it as it is now, in the
+        caller's transaction. What the cabinet has of it is taken back first. False when there is nothing to do."""
+        ...
+
+    def settings_changed(self, session: Session, account: Account) -> None:
+        """Settings, mapping or directory changed: what was held because of them is looked at again."""
+        ...
+
 
 def cabinet_of(account: Account) -> Cabinet:
     """The cabinet of an account. Raises LookupError for a kind this version does not know."""
-    from .embedded import EmbeddedCabinet
-
-    cabinets: dict[str, Cabinet] = {CabinetKind.EMBEDDED: EmbeddedCabinet()}
     try:
-        return cabinets[account.cabinet_kind]
+        return _cabinets()[account.cabinet_kind]
     except KeyError:
         raise LookupError(f"unknown kind of cabinet: {account.cabinet_kind}") from None
+
+
+@cache
+def _cabinets() -> dict[str, Cabinet]:
+    """Every kind of cabinet. They import this module, so they are fetched when first asked for."""
+    from .dataapi import DataApiCabinet
+    from .embedded import EmbeddedCabinet
+
+    return {CabinetKind.EMBEDDED: EmbeddedCabinet(), CabinetKind.DATAAPI: DataApiCabinet()}

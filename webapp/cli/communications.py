@@ -10,7 +10,7 @@ import click
 from flask import current_app, g
 from flask.cli import AppGroup
 from flask_babel import force_locale, refresh
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session, defer
 
 from webapp import wording
@@ -18,14 +18,14 @@ from webapp.conversation import UTM_KEYS
 from webapp.database import reading_only
 from webapp.extensions import db
 from webapp.marks import known_utm
-from webapp.models import Account, Campaign, Communication, Employee, Integration, Site, Source, Visit
+from webapp.models import Account, Campaign, Communication, Delivery, Employee, Integration, Site, Source, Visit
 
 from .exports import batches, iso, write_lines
 from .lookup import account_id
 
 group = AppGroup("communications", help="The attributed communications.")
 
-#: The embedded cabinet is the cabinet: nothing is handed over.
+#: Nothing is handed over: the embedded cabinet is the cabinet, or it is only a test of ours.
 NO_DELIVERY = {"state": "none", "reason": None, "external_id": None, "attempts": 0}
 
 
@@ -77,8 +77,9 @@ def _query(number: int | None, since: datetime | None) -> Select[Any]:
             Site.key,
             Campaign.key,
             Source.key,
-            Visit.session_id,
+            func.coalesce(Visit.session_id, Communication.session_named),
             Visit.marks,
+            Delivery,
         )
         .options(defer(Communication.search_text), defer(Communication.clues), defer(Communication.details))
         .select_from(Communication)
@@ -89,6 +90,7 @@ def _query(number: int | None, since: datetime | None) -> Select[Any]:
         .outerjoin(Campaign, Campaign.id == Communication.campaign_id)
         .outerjoin(Source, Source.id == Communication.source_id)
         .outerjoin(Visit, Visit.id == Communication.visit_id)
+        .outerjoin(Delivery, Delivery.communication_id == Communication.id)
     )
     if number is not None:
         query = query.where(Communication.account_id == number)
@@ -112,7 +114,7 @@ def _batch(session: Session, rows: list[Any]) -> list[dict[str, Any]]:
 
 
 def _line(row: Any, names: wording.Names) -> dict[str, Any]:
-    _id, found, account, integration, vendor, employee, site, campaign, source, visit, marks = row
+    _id, found, account, integration, vendor, employee, site, campaign, source, visit, marks, delivery = row
     return {
         "id": str(found.id),
         "account": account.slug,
@@ -140,7 +142,18 @@ def _line(row: Any, names: wording.Names) -> dict[str, Any]:
             for message in found.messages or []
         ],
         "text": found.text,
-        "delivery": dict(NO_DELIVERY),
+        "delivery": _delivery(delivery),
+    }
+
+
+def _delivery(found: Delivery | None) -> dict[str, Any]:
+    if found is None:
+        return dict(NO_DELIVERY)
+    return {
+        "state": str(found.state),
+        "reason": found.reason,
+        "external_id": found.external_id,
+        "attempts": found.attempts,
     }
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from webapp import audit
+from webapp.cabinets import cabinet_of
+from webapp.cabinets.dataapi import connecting
 from webapp.cabinets.embedded.rules import rules_to_config
 from webapp.logs import MASK
 from webapp.models import (
     KINDS,
     Account,
+    CabinetKind,
     ChannelMapping,
     EventState,
     Integration,
@@ -27,7 +29,9 @@ from webapp.models import (
 )
 from webapp.vendors import registry
 
+from .config_changes import Changes, plain
 from .config_check import LIST, Stored, check, read_options
+from .config_connections import apply_authorization, apply_connection
 from .config_reader import DIRECTORY, AccountPart, IntegrationPart, Reader
 from .config_schema import IntegrationEntry, TargetEntry
 from .config_yaml import read
@@ -41,6 +45,13 @@ MOST_RECORDED = 200
 ACCOUNT_FIELDS = (
     "name", "timezone", "region", "contact_window_days", "event_retention_days", "communication_retention_days",
 )  # fmt: skip
+#: The account's columns behind the names of its part ``visits``.
+VISITS_COLUMNS = {
+    "need_consent": "visits_need_consent",
+    "respect_do_not_track": "respects_do_not_track",
+    "keep_full_ip": "keeps_full_ip",
+    "retention_days": "visit_retention_days",
+}
 FIELDS = {
     "sites": ("domain", "name"),
     "campaigns": ("name", "priority"),
@@ -55,31 +66,6 @@ class NotApplied(ValueError):
     def __init__(self, mistakes: list[str]) -> None:
         super().__init__("\n".join(mistakes))
         self.mistakes = mistakes
-
-
-@dataclass
-class Changes:
-    """What changed in one account: by dotted name, [before, after]. Secrets are only said to have changed.
-
-    ``added`` are the names that stand for something new. ``warnings`` are for whoever applied the file.
-    """
-
-    slug: str
-    fields: dict[str, list[Any]] = field(default_factory=dict)
-    added: set[str] = field(default_factory=set)
-    warnings: list[str] = field(default_factory=list)
-
-    def add(self, label: str, words: str | None) -> None:
-        """Note something new."""
-        self.added.add(label)
-        self.fields[label] = [None, _plain(words)]
-
-    def set(self, row: Any, attribute: str, value: Any, label: str) -> None:
-        """Give the row's attribute this value, and note it if it was another."""
-        before = getattr(row, attribute)
-        if before != value:
-            setattr(row, attribute, value)
-            self.fields[label] = [_plain(before), _plain(value)]
 
 
 def apply(session: Session, content: bytes, *, subject: str) -> list[Changes]:
@@ -100,21 +86,30 @@ class _Applier:
 
     def __init__(self, session: Session, part: AccountPart, stored: Stored) -> None:
         self._session, self._part, self._rows = session, part, stored.rows
-        self._account = stored.account
+        self._account, self._outside = stored.account, stored.outside
         self._changes = Changes(part.slug or "")
         self._keys: dict[str, dict[int, str]] = {}
 
     def run(self, subject: str) -> Changes:
         account = self._apply_account()
+        self._cabinet(account)
         for name in DIRECTORY:
             for placed in self._part.lists[name]:
                 self._entry(account, name, placed.entry, placed.rules)
             # What comes next refers to what was just made.
             self._session.flush()
+        for placed in self._part.authorizations:
+            key = placed.entry.key
+            row = self._rows["authorizations"].get(key)
+            self._rows["authorizations"][key] = apply_authorization(
+                self._session, account, row, placed.entry, self._changes
+            )
+        self._session.flush()
         for part in self._part.integrations:
             self._integration(account, part)
         self._session.flush()
         if self._changes.fields:
+            cabinet_of(account).settings_changed(self._session, account)
             audit.record(
                 self._session, account.id, actor="config apply", action="config.apply", subject=subject,
                 changes=_shortened(self._changes.fields),
@@ -130,10 +125,35 @@ class _Applier:
             account = Account(slug=entry.slug, **entry.given(*ACCOUNT_FIELDS))
             self._session.add(account)
             self._session.flush()
+            self._account = account
             self._changes.add("account", entry.name)
         for name, value in entry.given(*ACCOUNT_FIELDS).items():
             self._changes.set(account, name, value, name)
+        for name, value in (entry.visits.given(*VISITS_COLUMNS) if entry.visits else {}).items():
+            self._changes.set(account, VISITS_COLUMNS[name], value, f"visits.{name}")
         return account
+
+    def _cabinet(self, account: Account) -> None:
+        """Where communications go. A key or an address that is new ends a pause, and the directory is read."""
+        cabinet = self._part.entry.cabinet if self._part.entry else None
+        if cabinet is None:
+            return
+        before = (str(account.cabinet_kind), account.cabinet_url, account.cabinet_access_token)
+        outside = cabinet.kind == CabinetKind.DATAAPI
+        after = (cabinet.kind, cabinet.url or before[1], cabinet.access_token or before[2])
+        if before == (after if outside else (cabinet.kind, None, None)):
+            return
+        if outside:
+            connecting.connect(self._session, account, str(after[1]), str(after[2]))
+            self._changes.warnings.append(
+                f"{self._part.path}.cabinet: the worker reads the directory now; until then ids are taken on trust"
+            )
+        elif before[0] != cabinet.kind:
+            connecting.disconnect(self._session, account)
+        for name, old, new in zip(("kind", "url", "access_token"), before, after, strict=True):
+            if old != new and (outside or name == "kind"):
+                told = [MASK if old else None, MASK] if name == "access_token" else [old, new]
+                self._changes.fields[f"cabinet.{name}"] = told
 
     def _entry(self, account: Account, name: str, entry: Any, rules: list[Any] | None) -> None:
         """A site, campaign, source or employee."""
@@ -180,7 +200,9 @@ class _Applier:
             self._changes.set(row, name, value, f"{label}.{name}")
         if "employee" in entry.model_fields_set:
             self._refer(row, "employee", entry.employee, f"{label}.employee")
+        self._handover(row, entry, label)
         self._options(row, entry.options or {}, label)
+        apply_connection(row, entry, self._rows["authorizations"], self._changes, label)
         if part.fallback or part.fallback_cleared:
             self._point(row, part.fallback.entry if part.fallback else None, f"{label}.fallback")
         self._channels(row, part, label)
@@ -203,6 +225,16 @@ class _Applier:
             row.set_secret(secret)
             row.previous_secret_hash = row.previous_secret_until = None
             self._changes.fields[f"{label}.webhook_secret"] = [MASK, MASK]
+
+    def _handover(self, row: Integration, entry: IntegrationEntry, label: str) -> None:
+        known = dict(row.handover or {})
+        given = entry.given("tag", "upload_sessions")
+        for name, value in given.items():
+            if name == "tag" and value is not None:
+                self._id("tag", value)
+            if known.get(name) != value and (value or known.get(name)):
+                self._changes.fields[f"{label}.{name}"] = [known.get(name), plain(value)]
+                row.handover = known = {**known, name: plain(value)}
 
     def _options(self, row: Integration, given: Mapping[str, Any], label: str) -> None:
         if not given:
@@ -253,10 +285,17 @@ class _Applier:
         if before != number:
             setattr(row, attribute, number)
             if label.rpartition(".")[0] not in self._changes.added:
-                self._changes.fields[label] = [self._key(one, before), _plain(key)]
+                self._changes.fields[label] = [self._key(one, before), plain(key)]
 
     def _id(self, one: str, key: str | None) -> int | None:
-        return None if key is None else self._rows[LIST[one]][key].id
+        if key is None:
+            return None
+        rows = self._rows[LIST[one]]
+        if key not in rows and self._outside:
+            rows[key] = connecting.placeholder(self._account.id if self._account else 0, LIST[one], str(key))
+            self._session.add(rows[key])
+            self._session.flush()
+        return rows[key].id
 
     def _key(self, one: str, number: int | None) -> str | None:
         if number is None:
@@ -291,10 +330,6 @@ class _Applier:
 
 def _target(row: Target) -> tuple[Any, ...]:
     return str(row.kind or TargetKind.CAMPAIGN), row.campaign_id, row.source_id, row.site_id
-
-
-def _plain(value: Any) -> Any:
-    return str(value) if isinstance(value, str) else value
 
 
 def _shortened(fields: dict[str, list[Any]]) -> dict[str, Any]:

@@ -8,10 +8,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
 from webapp.cabinets.embedded.rules import rules_to_config
-from webapp.models import KINDS, Account, Integration, Target, TargetKind
+from webapp.models import KINDS, Account, Authorization, CabinetKind, Integration, Target, TargetKind
 from webapp.vendors import registry
 
-from .config_apply import ACCOUNT_FIELDS
+from .config_apply import ACCOUNT_FIELDS, VISITS_COLUMNS
+from .config_connections import export_authorization, export_connection
 
 
 def export(session: Session, *, account_id: int | None = None, secrets: bool = False) -> dict[str, Any]:
@@ -36,26 +37,52 @@ def _account(session: Session, account: Account, secrets: bool) -> dict[str, Any
         .where(Integration.account_id == account.id, Integration.archived_at.is_(None))
         .order_by(Integration.id)
     )
+    outside = account.cabinet_kind == CabinetKind.DATAAPI
     settings = {name: getattr(account, name) for name in ACCOUNT_FIELDS}
     return {
         "slug": account.slug,
         **settings,
-        "cabinet": {"kind": str(account.cabinet_kind)},
+        "visits": {name: getattr(account, column) for name, column in VISITS_COLUMNS.items()},
+        "cabinet": _cabinet(account, secrets),
+        **({} if outside else _directory(lists, keys)),
+        **_authorizations(session, account, secrets),
+        "integrations": [_integration(row, keys, secrets, outside) for row in integrations],
+    }
+
+
+def _cabinet(account: Account, secrets: bool) -> dict[str, Any]:
+    told = {"kind": str(account.cabinet_kind)}
+    if account.cabinet_kind == CabinetKind.DATAAPI:
+        told["url"] = str(account.cabinet_url)
+        if secrets:
+            told["access_token"] = str(account.cabinet_access_token)
+    return told
+
+
+def _directory(lists: dict[str, list[Any]], keys: dict[str, dict[int, str]]) -> dict[str, list[Any]]:
+    """The account's own lists; an outside cabinet's are not in the file."""
+    return {
         "sites": [{"key": row.key, "domain": row.domain, "name": row.name} for row in lists["sites"]],
         "campaigns": [
             {"key": row.key, "site": keys["sites"].get(row.site_id), **_ruled(row)} for row in lists["campaigns"]
         ],
         "sources": [{"key": row.key, **_ruled(row)} for row in lists["sources"]],
         "employees": [{"key": row.key, "full_name": row.full_name, "email": row.email} for row in lists["employees"]],
-        "integrations": [_integration(row, keys, secrets) for row in integrations],
     }
+
+
+def _authorizations(session: Session, account: Account, secrets: bool) -> dict[str, Any]:
+    rows = session.scalars(
+        select(Authorization).where(Authorization.account_id == account.id).order_by(Authorization.id)
+    ).all()
+    return {"authorizations": [export_authorization(row, secrets) for row in rows]} if rows else {}
 
 
 def _ruled(row: Any) -> dict[str, Any]:
     return {"name": row.name, "priority": row.priority, "rules": rules_to_config(row.rules or [])}
 
 
-def _integration(row: Integration, keys: dict[str, dict[int, str]], secrets: bool) -> dict[str, Any]:
+def _integration(row: Integration, keys: dict[str, dict[int, str]], secrets: bool, outside: bool) -> dict[str, Any]:
     secret = {"webhook_secret": row.webhook_secret} if secrets else {}
     untouched = row.kind == TargetKind.CAMPAIGN and row.campaign_id is None
     return {
@@ -64,13 +91,20 @@ def _integration(row: Integration, keys: dict[str, dict[int, str]], secrets: boo
         "name": row.name,
         "active": row.active,
         **secret,
+        **(_handover(row) if outside else {}),
         "employee": keys["employees"].get(row.employee_id),
+        **export_connection(row),
         "fallback": None if untouched else _target(row, keys),
         "fill_without_campaign": row.fill_without_campaign,
         "channels": [{"channel": mapping.channel, **_target(mapping, keys)} for mapping in row.mappings],
         "widgets": row.widget_channels,
         "options": _options(row),
     }
+
+
+def _handover(row: Integration) -> dict[str, Any]:
+    known = row.handover or {}
+    return {"tag": known.get("tag"), "upload_sessions": bool(known.get("upload_sessions"))}
 
 
 def _target(row: Target, keys: dict[str, dict[int, str]]) -> dict[str, Any]:

@@ -12,10 +12,11 @@ from typing import Any, Generic, TypeVar
 from pydantic import ValidationError
 
 from webapp.cabinets.embedded.rules import Rules, RulesMistake, rules_from_config
-from webapp.models import TargetKind
+from webapp.models import CabinetKind, TargetKind
 
 from .config_schema import (
     AccountEntry,
+    AuthorizationEntry,
     CampaignEntry,
     ChannelEntry,
     EmployeeEntry,
@@ -46,6 +47,9 @@ _WORDS = {
 
 #: The lists of the directory and what stands in them, in the order in which they are applied.
 DIRECTORY = {"sites": SiteEntry, "campaigns": CampaignEntry, "sources": SourceEntry, "employees": EmployeeEntry}
+
+#: Every list whose entries have keys.
+KEYED = (*DIRECTORY, "authorizations", "integrations")
 
 #: What the switch campaign/source leaves empty.
 OTHER_SIDE = {TargetKind.CAMPAIGN: ("source", "site"), TargetKind.SOURCE: ("campaign",)}
@@ -81,7 +85,8 @@ class AccountPart:
     slug: str | None = None
     entry: AccountEntry | None = None
     lists: dict[str, list[Placed[Any]]] = field(default_factory=lambda: {name: [] for name in DIRECTORY})
-    keys: dict[str, set[str]] = field(default_factory=lambda: {name: set() for name in (*DIRECTORY, "integrations")})
+    keys: dict[str, set[str]] = field(default_factory=lambda: {name: set() for name in KEYED})
+    authorizations: list[Placed[AuthorizationEntry]] = field(default_factory=list)
     integrations: list[IntegrationPart] = field(default_factory=list)
 
 
@@ -110,35 +115,30 @@ class Reader:
 
     def _account(self, raw: Any, path: str) -> AccountPart:
         part = AccountPart(path)
-        lists = (*DIRECTORY, "integrations", "authorizations")
-        part.entry = self._read(AccountEntry, raw, path, without=lists)
+        part.entry = self._read(AccountEntry, raw, path, without=KEYED)
         if not isinstance(raw, Mapping):
             return part
         part.slug = part.entry.slug if part.entry else _plain(raw.get("slug"))
-        if part.entry and part.entry.cabinet and part.entry.cabinet.kind != "embedded":
-            self.say(f"{path}.cabinet.kind", LATER)
-        elif part.entry and part.entry.cabinet:
+        if part.entry and part.entry.cabinet and part.entry.cabinet.kind == CabinetKind.EMBEDDED:
             for name in part.entry.cabinet.given("url", "access_token"):
                 self.say(f"{path}.cabinet.{name}", "belongs to another kind of cabinet")
-        if raw.get("authorizations"):
-            self.say(f"{path}.authorizations", LATER)
         for name, model in DIRECTORY.items():
             for place, item in self._keyed(raw, name, part):
                 entry = self._read(model, item, place)
                 rules = self._rules(item, place) if issubclass(model, SourceEntry) else None
                 if entry is not None:
                     part.lists[name].append(Placed(place, entry, rules))
+        for place, item in self._keyed(raw, "authorizations", part):
+            entry = self._read(AuthorizationEntry, item, place)
+            if entry is not None:
+                part.authorizations.append(Placed(place, entry))
         part.integrations = [self._integration(item, place) for place, item in self._keyed(raw, "integrations", part)]
         return part
 
     def _integration(self, raw: Any, path: str) -> IntegrationPart:
-        later = ("authorization", "session_field")
-        part = IntegrationPart(path, self._read(IntegrationEntry, raw, path, without=("fallback", "channels", *later)))
+        part = IntegrationPart(path, self._read(IntegrationEntry, raw, path, without=("fallback", "channels")))
         if not isinstance(raw, Mapping):
             return part
-        for name in later:
-            if name in raw:
-                self.say(f"{path}.{name}", LATER)
         if raw.get("fallback") is not None:
             part.fallback = self._target(TargetEntry, raw["fallback"], f"{path}.fallback")
         part.fallback_cleared = "fallback" in raw and raw["fallback"] is None

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
 import phonenumbers
+from flask import current_app
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 from pydantic_core import PydanticCustomError
 
+from webapp.cabinets.dataapi.hosts import HOSTS, address_of, clean_address
 from webapp.cabinets.embedded.rules import storable
 from webapp.intake import normalise_channel
 from webapp.models import clean_domain
@@ -64,6 +67,12 @@ def _channel(value: str) -> str:
     return channel
 
 
+def _token(value: str) -> str:
+    if not value.strip() or len(value) > 500 or not storable(value):
+        raise _mistake("must be the key, as the cabinet showed it")
+    return value.strip()
+
+
 def _timezone(value: str) -> str:
     if value not in available_timezones():
         raise _mistake("must be a time zone, such as Europe/Moscow")
@@ -90,6 +99,26 @@ def _days(most: int) -> Any:
 def _priority(value: int) -> int:
     if not 0 <= value <= 100_000:
         raise _mistake("must be a number from 0 to 100000")
+    return value
+
+
+def _moment(value: Any) -> Any:
+    """A moment as ISO 8601 or as Unix seconds; without a zone it is UTC."""
+    if value is None or isinstance(value, datetime):
+        return value
+    text = str(value).strip()
+    try:
+        if text.isascii() and text.isdecimal():
+            return datetime.fromtimestamp(int(text), UTC)
+        found = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except (ValueError, OverflowError, OSError):
+        raise _mistake("must be a moment, such as 2026-11-21T14:02:00Z") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _number(value: int | None) -> int | None:
+    if value is not None and not 0 < value < 2**63:
+        raise _mistake("must be a positive whole number")
     return value
 
 
@@ -123,12 +152,29 @@ class Part(BaseModel):
         return {name: getattr(self, name) for name in names if name in self.model_fields_set}
 
 
+def _address(value: str) -> str:
+    try:
+        return clean_address(value, current_app.config["SETTINGS"].EXTRA_VENDOR_HOSTS)
+    except ValueError:
+        known = ", ".join(address_of(host) for host in HOSTS)
+        raise _mistake(f"must be {known}, or an address listed in EXTRA_VENDOR_HOSTS") from None
+
+
 class CabinetEntry(Part):
-    """Where communications go. ``url`` and ``access_token`` belong to a kind that comes later."""
+    """Where communications go. ``url`` and ``access_token`` belong to the outside kind."""
 
     kind: Literal["embedded", "dataapi"]
-    url: str | None = None
-    access_token: str | None = None
+    url: Annotated[str, AfterValidator(_address)] | None = None
+    access_token: Annotated[str, AfterValidator(_token)] | None = None
+
+
+class VisitsEntry(Part):
+    """The manners of the account's visit counter."""
+
+    need_consent: bool = False
+    respect_do_not_track: bool = True
+    keep_full_ip: bool = False
+    retention_days: _days(3650) = None
 
 
 class AccountEntry(Part):
@@ -141,6 +187,7 @@ class AccountEntry(Part):
     contact_window_days: _days(180) = None
     event_retention_days: _days(3650) = None
     communication_retention_days: _days(3650) = None
+    visits: VisitsEntry | None = None
     cabinet: CabinetEntry | None = None
 
 
@@ -190,6 +237,23 @@ class ChannelEntry(TargetEntry):
     channel: Channel
 
 
+class AuthorizationEntry(Part):
+    """A connection to an account on a vendor's side. ``domain`` and addresses are checked where they are applied."""
+
+    key: Key
+    vendor: _text(32) = ""
+    name: _text(200) = ""
+    domain: _text(300) = ""
+    url: _text(500) = ""
+    token_url: _text(500) = ""
+    client_id: _text(200) = ""
+    client_secret: _text(500) = ""
+    access_token: _text(10_000) = ""
+    refresh_token: _text(10_000) = ""
+    expires_at: Annotated[datetime | None, BeforeValidator(_moment)] = None
+    long_lived_token: _text(10_000) = ""
+
+
 class IntegrationEntry(Part):
     """A connection of a vendor. Its default and its channels are read apart."""
 
@@ -199,6 +263,10 @@ class IntegrationEntry(Part):
     active: bool = False
     webhook_secret: Secret = ""
     employee: Key | None = None
+    authorization: Key | None = None
+    session_field: Annotated[int | None, AfterValidator(_number)] = None
     fill_without_campaign: bool = False
+    tag: Key | None = None
+    upload_sessions: bool = False
     widgets: dict[_text(100), Channel | None] | None = None
     options: Annotated[dict[str, Any] | None, BeforeValidator(_options)] = None

@@ -14,11 +14,14 @@ import flask_migrate
 import structlog
 from flask import Flask, current_app
 from flask.cli import AppGroup, with_appcontext
+from flask_babel import force_locale
 from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from webapp import jobs, queue
+from webapp.cabinets.dataapi import syncing, words
+from webapp.cabinets.dataapi.failures import Failure
 from webapp.database import begin_as_reader, reading_only
 from webapp.extensions import db
 from webapp.models import CabinetKind, Invitation, Role, User, WorkerBeat, utc_now
@@ -41,12 +44,27 @@ SHORTEST_PAUSE = 0.5
 @cabinet.command("sync")
 @click.option("--account", "slug", metavar="SLUG", required=True)
 def sync(slug: str) -> None:
-    """Read the directory of a Data API cabinet now."""
+    """Read the directory of a Data API cabinet now. A success resumes a paused hand-over."""
     with reading_only():
         account = account_by_slug(db.session(), slug)
-        if account.cabinet_kind != CabinetKind.EMBEDDED:
-            raise click.ClickException(f"the cabinet kind {account.cabinet_kind} is not available in this version")
-    click.echo(f'the cabinet of "{slug}" is embedded: its directory is kept here, there is nothing to read')
+        number, kind = account.id, account.cabinet_kind
+        db.session.rollback()
+    if kind == CabinetKind.EMBEDDED:
+        click.echo(f'the cabinet of "{slug}" is embedded: its directory is kept here, there is nothing to read')
+        return
+    try:
+        with force_locale("en"):
+            problems = syncing.sync(db.session(), number, lambda name, count: click.echo(f"{name}: {count}"))
+    except Failure as failure:
+        with force_locale("en"):
+            advice = words.stop(failure.facts)
+            raise click.ClickException(f"{failure.mnemonic}: {advice.what} {advice.repair}") from failure
+    except syncing.Busy:
+        raise click.ClickException("the directory is being read by somebody else at the moment, try again") from None
+    except LookupError as error:
+        raise click.ClickException(str(error)) from error
+    for name, problem in problems.items():
+        click.echo(f"{name}: not read ({problem})", err=True)
 
 
 @database.command("prepare")

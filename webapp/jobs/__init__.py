@@ -19,6 +19,11 @@ from webapp.queue import Schedule
 SCHEDULES = (
     Schedule("purge-expired", "purge_expired", daily_at="00:20"),
     Schedule("close-idle-chats", "close_idle_chats", every_seconds=3600, at_start=True),
+    Schedule("reconcile", "reconcile", every_seconds=600, at_start=True),
+    Schedule("resume-lookups", "resume_lookups", every_seconds=600, at_start=True),
+    Schedule("check-authorizations", "check_authorization", every_seconds=3600, at_start=True),
+    Schedule("resume-deliveries", "resume_deliveries", every_seconds=600, at_start=True),
+    Schedule("sync-directories", "sync", every_seconds=6 * 3600),
 )
 
 

@@ -14,8 +14,10 @@ from webapp.models import (
     Account,
     Communication,
     EventState,
+    Integration,
     VendorClient,
     Visit,
+    VisitTie,
     WebhookEvent,
     event_communication,
     utc_now,
@@ -85,6 +87,11 @@ def _purge(session: Session, number: int) -> None:
         counts["visits"] = _delete(
             session, Visit, Visit.account_id == number, Visit.started_at < before, Visit.last_seen_at < before
         )
+        # A tie to a visit that is known elsewhere only has no row to go with.
+        counts["ties"] = _delete(
+            session, VisitTie, VisitTie.visit_id.is_(None), VisitTie.tied_at < before,
+            VisitTie.integration_id.in_(select(Integration.id).where(Integration.account_id == number)),
+        )  # fmt: skip
     if any(counts.values()):
         log.info("purged", account=number, **counts)
 

@@ -2,9 +2,18 @@
 
 from .account import Account, CabinetKind, Invitation, Membership, Role, User
 from .audit import AuditRecord, WorkerBeat
+from .authorization import (
+    Authorization,
+    AuthorizationState,
+    Lookup,
+    Reconciliation,
+    WaitingEvent,
+    integration_authorization,
+)
 from .base import Base, use_encryption_keys, utc_now
 from .communication import Communication
-from .directory import KINDS, Campaign, Employee, Site, Source, clean_domain, fold
+from .delivery import CabinetLink, CabinetPause, Delivery, DeliveryAttempt, DeliveryPhase, DeliveryState
+from .directory import KINDS, PICKED, Campaign, Employee, Site, Source, Tag, clean_domain, fold
 from .event import EventState, WebhookEvent, event_communication
 from .integration import ChannelMapping, Integration, Target, TargetKind, Widget, hash_secret
 from .pacing import Lane
@@ -25,10 +34,15 @@ from .visit import ScriptSighting, VendorClient, Visit, VisitTie
 
 __all__ = [
     "KINDS",
+    "PICKED",
     "Account",
     "AuditRecord",
+    "Authorization",
+    "AuthorizationState",
     "Base",
     "CabinetKind",
+    "CabinetLink",
+    "CabinetPause",
     "Campaign",
     "ChannelMapping",
     "Communication",
@@ -36,6 +50,10 @@ __all__ = [
     "CommunicationCount",
     "CountedZone",
     "DayToCount",
+    "Delivery",
+    "DeliveryAttempt",
+    "DeliveryPhase",
+    "DeliveryState",
     "Employee",
     "EventState",
     "Export",
@@ -45,18 +63,22 @@ __all__ = [
     "Integration",
     "Invitation",
     "Lane",
+    "Lookup",
     "Membership",
+    "Reconciliation",
     "Role",
     "SavedView",
     "ScriptSighting",
     "Site",
     "Source",
+    "Tag",
     "Target",
     "TargetKind",
     "User",
     "VendorClient",
     "Visit",
     "VisitTie",
+    "WaitingEvent",
     "WebhookEvent",
     "Widget",
     "WorkerBeat",
@@ -65,6 +87,7 @@ __all__ = [
     "event_communication",
     "fold",
     "hash_secret",
+    "integration_authorization",
     "is_search_table",
     "use_encryption_keys",
     "utc_now",

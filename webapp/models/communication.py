@@ -21,7 +21,8 @@ class Communication(Numbered, Base):
 
     Unique by integration, type and the vendor's conversation id. ``stages`` says, field by field, at which stage of the
     conversation the kept value was told, so that late events enrich and never undo. ``clues`` is what the attribution
-    was decided from. ``finished_at`` is None while the conversation goes on.
+    was decided from. ``finished_at`` is None while the conversation goes on. ``session_named`` is the session of an
+    outside cabinet that decided: it cannot be looked up here.
     """
 
     __tablename__ = "communication"
@@ -60,6 +61,7 @@ class Communication(Numbered, Base):
     campaign_id: Mapped[int | None] = mapped_column(ForeignKey("campaign.id"))
     source_id: Mapped[int | None] = mapped_column(ForeignKey("source.id"))
     visit_id: Mapped[int | None] = mapped_column(ForeignKey("visit.id", ondelete="SET NULL"))
+    session_named: Mapped[str | None] = mapped_column(String(64))
     rule: Mapped[str] = mapped_column(String(16))
     trail: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
 

@@ -44,12 +44,14 @@ def searchable(*parts: str | None) -> str:
 class DirectoryEntry(Numbered):
     """What the four lists share. ``key`` is the name in the configuration file, or the outside cabinet's id.
 
-    ``search_text`` is the folded text that the pickers search.
+    ``search_text`` is the folded text that the pickers search. ``outside`` is what an outside cabinet tells of it
+    beyond our own fields; empty for what is kept here.
     """
 
     key: Mapped[str] = mapped_column(String(100))
     search_text: Mapped[str] = mapped_column(String(LONGEST_SEARCH_TEXT), default="")
     archived_at: Mapped[datetime | None]
+    outside: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
 
     @declared_attr
     def account_id(cls) -> Mapped[int]:
@@ -123,6 +125,10 @@ class Campaign(RuledEntry, Base):
     site_id: Mapped[int | None] = mapped_column(ForeignKey("site.id"), index=True)
     site: Mapped[Site | None] = relationship()
 
+    def refresh_search_text(self) -> None:
+        """Set what the pickers search, after a change: in an outside cabinet by the site as well."""
+        self.search_text = searchable(self.name, self.key, (self.outside or {}).get("domain"))
+
     @property
     def label(self) -> str:
         """How a list shows it: the campaign and its site."""
@@ -133,6 +139,11 @@ class Source(RuledEntry, Base):
     """An advertising source."""
 
     __tablename__ = "source"
+
+    def refresh_search_text(self) -> None:
+        """Set what the pickers search, after a change: in an outside cabinet by channel and group as well."""
+        outside = self.outside or {}
+        self.search_text = searchable(self.name, self.key, outside.get("channel"), outside.get("group"))
 
 
 class Employee(DirectoryEntry, Base):
@@ -153,6 +164,23 @@ class Employee(DirectoryEntry, Base):
         self.search_text = searchable(self.full_name, self.email, self.key)
 
 
+class Tag(DirectoryEntry, Base):
+    """A tag of an outside cabinet, for communications. Embedded cabinets have none."""
+
+    __tablename__ = "tag"
+
+    name: Mapped[str] = mapped_column(String(255))
+
+    @property
+    def label(self) -> str:
+        """How a list shows it."""
+        return self.name
+
+    def refresh_search_text(self) -> None:
+        """Set what the pickers search, after a change."""
+        self.search_text = searchable(self.name, self.key)
+
+
 #: The four lists by the word used in addresses and in the configuration file.
 KINDS: dict[str, type[Site] | type[Campaign] | type[Source] | type[Employee]] = {
     "sites": Site,
@@ -160,3 +188,6 @@ KINDS: dict[str, type[Site] | type[Campaign] | type[Source] | type[Employee]] = 
     "sources": Source,
     "employees": Employee,
 }
+
+#: What a picker may offer: the lists, and the tags of an outside cabinet.
+PICKED: dict[str, Any] = {**KINDS, "tags": Tag}

@@ -12,6 +12,7 @@ from sqlalchemy import JSON, ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column, relationship
 
 from .account import Account
+from .authorization import Authorization, integration_authorization
 from .base import Base, Encrypted, Numbered, utc_now
 from .directory import Campaign, Employee, Site, Source
 
@@ -79,7 +80,10 @@ class Integration(Numbered, Target, Base):
     """One connection. ``kind``, ``campaign``, ``source`` and ``site`` are its default (DESIGN: fallback).
 
     ``fill_without_campaign``: chats whose visit matched no campaign go on to the later rules. ``options`` are the
-    vendor's own settings. ``saved_at`` is the first «Сохранить». ``revision`` counts changes, the mapping's too.
+    vendor's own settings. ``hook_state`` is how the webhook that we subscribed stood when last looked at, None when we
+    subscribed none. ``handover`` concerns an outside cabinet: ``tag`` is the key of the tag set on what is handed over,
+    and with ``upload_sessions`` marks without a session become one. ``saved_at`` is the first «Сохранить». ``revision``
+    counts changes, the mapping's too.
     """
 
     __tablename__ = "integration"
@@ -98,12 +102,16 @@ class Integration(Numbered, Target, Base):
     employee_id: Mapped[int | None] = mapped_column(ForeignKey("employee.id"), index=True)
     fill_without_campaign: Mapped[bool] = mapped_column(default=False)
     options: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    hook_state: Mapped[str | None] = mapped_column(String(16))
+    hook_checked_at: Mapped[datetime | None]
+    handover: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     saved_at: Mapped[datetime | None]
     revision: Mapped[int] = mapped_column(default=0)
     archived_at: Mapped[datetime | None]
 
     account: Mapped[Account] = relationship()
     employee: Mapped[Employee | None] = relationship()
+    authorization: Mapped[Authorization | None] = relationship(secondary=integration_authorization, uselist=False)
     mappings: Mapped[list[ChannelMapping]] = relationship(
         cascade="all, delete-orphan", order_by="ChannelMapping.id", back_populates="integration"
     )

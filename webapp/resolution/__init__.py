@@ -6,10 +6,11 @@ from .catalogue import Catalogue, Entry, Match
 from .conditions import Condition, Facts, Operator
 from .explanation import Explanation, Verdict, explain
 from .rules import CLOCK_TOLERANCE, IN_ORDER, OVER_VISITS, Finding
-from .values import Attribution, Outcome, Policy, Question, Rule, Sightings, Step, Target, VisitFacts
+from .values import MARKS, Attribution, Outcome, Policy, Question, Rule, Sightings, Step, Target, VisitFacts
 
 __all__ = [
     "CLOCK_TOLERANCE",
+    "MARKS",
     "Attribution",
     "Catalogue",
     "Condition",
@@ -44,7 +45,7 @@ def resolve(question: Question, sightings: Sightings, policy: Policy) -> Attribu
         if kept.visit is not None and rule in OVER_VISITS:
             continue
         step, finding = rule(question, sightings, policy)
-        if finding and finding.visit is not None and finding.campaign is None and policy.fill_without_campaign:
+        if finding and finding.visit is not None and finding.campaign is None and _may_be_filled(policy):
             kept_rule, kept = step.rule, finding
             step, finding = Step(step.rule, Outcome.NO_CAMPAIGN, step.facts), None
         if finding and not _adds(finding, kept):
@@ -53,6 +54,11 @@ def resolve(question: Question, sightings: Sightings, policy: Policy) -> Attribu
         if finding:
             return _attribution(step.rule, finding, kept, trail)
     return _attribution(kept_rule, kept, Finding(), trail)
+
+
+def _may_be_filled(policy: Policy) -> bool:
+    """Only who counts the visits knows that one has no campaign."""
+    return policy.fill_without_campaign and not policy.sessions_elsewhere
 
 
 def _adds(finding: Finding, kept: Finding) -> bool:
@@ -69,4 +75,5 @@ def _attribution(rule: Rule, finding: Finding, kept: Finding, trail: list[Step])
         site=finding.site if kept.site is None else kept.site,
         visit=finding.visit if kept.visit is None else kept.visit,
         trail=tuple(trail),
+        session=finding.session,
     )

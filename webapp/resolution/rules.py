@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from webapp.arrival import BEYOND_UTM, REFERRER_MARKS, UTM_MARKS, arrival_facts, arrival_marks
+from webapp.arrival import BEYOND_UTM, REFERRER_MARKS, UTM_MARKS, arrival_facts, arrival_marks, host_of
 from webapp.conversation import Clues
 
 from .conditions import Facts
-from .values import Outcome, Policy, Question, Rule, Sightings, Step, Target, VisitFacts
+from .values import LARGEST_SESSION, MARKS, Outcome, Policy, Question, Rule, Sightings, Step, Target, VisitFacts
 
 #: A cabinet takes no older session (contracts/dataapi.md).
 OLDEST_VISIT = timedelta(days=180)
@@ -29,6 +29,7 @@ class Finding:
     source: int | None = None
     site: int | None = None
     visit: int | None = None
+    session: str | None = None
 
 
 Answer = tuple[Step, Finding | None]
@@ -41,6 +42,8 @@ def visit(question: Question, sightings: Sightings, policy: Policy) -> Answer:
         return Step(Rule.VISIT, Outcome.ABSENT, {"page": bool(question.clues.page_url)}), None
     if token.visit is None:
         return Step(Rule.VISIT, Outcome.FOREIGN, {"kind": token.kind}), None
+    if policy.sessions_elsewhere:
+        return _unchecked(Rule.VISIT, token.visit, token.kind, sightings)
     if sightings.named is None:
         outcome = Outcome.OTHER_ACCOUNT if sightings.named_elsewhere else Outcome.UNKNOWN
         return Step(Rule.VISIT, outcome, {"session": token.visit}), None
@@ -49,8 +52,13 @@ def visit(question: Question, sightings: Sightings, policy: Policy) -> Answer:
 
 def beacon(question: Question, sightings: Sightings, policy: Policy) -> Answer:
     """The visit that the site script tied to the vendor's number of this person (B6)."""
+    if policy.sessions_elsewhere and sightings.beacon_session is not None:
+        return _unchecked(Rule.BEACON, sightings.beacon_session, "own", sightings)
     if sightings.beacon is None:
         return Step(Rule.BEACON, Outcome.ABSENT, {"client": question.clues.client}), None
+    refused = sightings.refused.get(sightings.beacon.session_id)
+    if refused is not None:
+        return Step(Rule.BEACON, Outcome.REFUSED, {"session": sightings.beacon.session_id, "why": refused}), None
     return _seen(Rule.BEACON, question, sightings.beacon, OLDEST_VISIT)
 
 
@@ -71,6 +79,8 @@ def utm(question: Question, sightings: Sightings, policy: Policy) -> Answer:
         return Step(Rule.UTM, Outcome.ABSENT), None
     campaign, source = policy.catalogue.campaign(arrival), policy.catalogue.source(arrival)
     facts: dict[str, Any] = {"marks": marks}
+    if campaign is None and source is None and policy.marks_elsewhere and any(mark in UTM_MARKS for mark in marks):
+        return _marks_elsewhere(question, sightings, policy, facts)
     if campaign is None and source is None:
         return Step(Rule.UTM, Outcome.NO_MATCH, facts), None
     if campaign:
@@ -126,6 +136,25 @@ def _told_by(clues: Clues) -> tuple[dict[str, str], Facts]:
     return on_page | told, facts | told
 
 
+def _unchecked(rule: Rule, session: str, kind: str, sightings: Sightings) -> Answer:
+    """A session of an outside cabinet: it is named and handed on, and only the cabinet knows whether it is one."""
+    if not (session.isascii() and session.isdecimal() and 0 < int(session) <= LARGEST_SESSION):
+        return Step(rule, Outcome.FOREIGN, {"kind": kind}), None
+    if session in sightings.refused:
+        return Step(rule, Outcome.REFUSED, {"session": session, "why": sightings.refused[session]}), None
+    return Step(rule, Outcome.ANSWERED, {"session": session, "unchecked": True}), Finding(session=session)
+
+
+def _marks_elsewhere(question: Question, sightings: Sightings, policy: Policy, facts: dict[str, Any]) -> Answer:
+    """The outside cabinet has the rules: it is told of a session with these marks. That needs a site."""
+    site = policy.sites.get(host_of(question.clues.page_url or ""), policy.default.site)
+    if MARKS in sightings.refused:
+        return Step(Rule.UTM, Outcome.REFUSED, facts | {"why": sightings.refused[MARKS]}), None
+    if site is None:
+        return Step(Rule.UTM, Outcome.NO_MATCH, facts), None
+    return Step(Rule.UTM, Outcome.ANSWERED, facts | {"site": site, "unchecked": True}), Finding(site=site)
+
+
 def _seen(rule: Rule, question: Question, found: VisitFacts, oldest: timedelta) -> Answer:
     """A visit is good when it began before the conversation, and not too long before."""
     facts: dict[str, Any] = {
@@ -141,6 +170,8 @@ def _seen(rule: Rule, question: Question, found: VisitFacts, oldest: timedelta) 
     if age > oldest:
         # Begun days count: a visit that is a second too old is not said to be as old as it may be.
         return Step(rule, Outcome.TOO_OLD, facts | {"days": -(-age // DAY), "limit": oldest.days}), None
+    if age >= DAY:
+        facts["age_days"] = age // DAY
     return Step(rule, Outcome.ANSWERED, facts), Finding(found.campaign, found.source, found.site, found.id)
 
 

@@ -12,6 +12,12 @@ from webapp.conversation import Clues
 
 from .catalogue import Catalogue
 
+#: The key of a session made of marks among those that were refused.
+MARKS = "marks"
+
+#: An outside cabinet's session ids are numbers, and exact in JSON up to here.
+LARGEST_SESSION = 2**53 - 1
+
 
 class Rule(StrEnum):
     """The rules, in the order in which they are asked."""
@@ -45,6 +51,8 @@ class Outcome(StrEnum):
     LATER = "later"
     #: The visit is older than it may be.
     TOO_OLD = "too_old"
+    #: The outside cabinet did not take the session, or what was made of the marks.
+    REFUSED = "refused"
     #: The rule is switched off.
     OFF = "off"
     #: Marks are there, no campaign or source has a rule for them.
@@ -96,24 +104,36 @@ class Question:
 class Sightings:
     """The visits that were found for the conversation, one for each way to look.
 
-    ``named_elsewhere``: the session the payload names exists, but in another account.
+    ``named_elsewhere``: the session the payload names exists, but in another account. ``refused`` are the sessions that
+    the outside cabinet did not take for this conversation, each with its word for why; ``MARKS`` stands in it for a
+    session made of marks. ``beacon_session`` is the session that the site script tied to the person where sessions are
+    the outside cabinet's.
     """
 
     named: VisitFacts | None = None
     named_elsewhere: bool = False
     beacon: VisitFacts | None = None
+    beacon_session: str | None = None
     contact: VisitFacts | None = None
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Policy:
-    """The account's and the integration's say: rules of campaigns and sources, mapping, default, switches."""
+    """The account's and the integration's say: rules of campaigns and sources, mapping, default, switches.
+
+    ``sessions_elsewhere``: visits are counted by an outside cabinet, so a session can be handed on and not looked up.
+    ``marks_elsewhere``: it makes a session of marks, on one of ``sites`` (by domain), else on the default's.
+    """
 
     catalogue: Catalogue = field(default_factory=lambda: Catalogue((), ()))
     mapping: Mapping[str, Target] = field(default_factory=dict)
     default: Target = Target()
     fill_without_campaign: bool = False
     contact_window_days: int | None = None
+    sessions_elsewhere: bool = False
+    marks_elsewhere: bool = False
+    sites: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -127,7 +147,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Attribution:
-    """The decision: who brought this conversation, by which rule, and every rule that was tried."""
+    """The decision: who brought this conversation, by which rule, and every rule that was tried.
+
+    ``session`` is a session of an outside cabinet that was named and not looked up.
+    """
 
     rule: Rule
     campaign: int | None
@@ -135,3 +158,4 @@ class Attribution:
     site: int | None
     visit: int | None
     trail: tuple[Step, ...]
+    session: str | None = None

@@ -15,6 +15,8 @@ from wtforms import Form
 from webapp.conversation import Reading
 from webapp.models import Integration
 
+from .connection import Connection
+
 
 @dataclass(frozen=True)
 class VendorRequest:
@@ -59,18 +61,20 @@ class ScriptWords:
 class Guide:
     """The words of the integration page, in the order of the set-up guide. All texts are lazily translated.
 
-    ``needs`` are the things the customer must have on the vendor's side, which we cannot check from here; ``steps``
-    tell where the webhook address goes; ``illustration`` is a template with a drawing; ``causes`` answer "nothing has
-    come after five minutes", the likeliest first.
+    ``component`` is what the cabinet must be able to load; ``needs`` are the things the customer must have on the
+    vendor's side, which we cannot check from here; ``steps`` tell where the webhook address goes; ``illustration`` is a
+    template with a drawing; ``causes`` answer "nothing has come after five minutes", the likeliest first.
     """
 
     subtitle: Any
     values: tuple[Any, ...]
     passes: tuple[Any, ...]
+    component: Any
     needs: tuple[Any, ...]
     steps: tuple[Any, ...]
     illustration: str
     channel_steps: tuple[Any, ...]
+    channel_hint: Any
     test_steps: tuple[Any, ...]
     causes: tuple[Any, ...]
     script: ScriptWords
@@ -88,6 +92,14 @@ class Vendor(Protocol):
     guide: Guide
     #: Settings that only this vendor has; stored in Integration.options.
     OptionsForm: type[Form]
+    #: The content type of its webhooks, for the test button.
+    content_type: str
+    #: True when «Сотрудник» has a meaning: chats have operators, leads have none.
+    assigns_employee: bool
+    #: True when its channel ids can be labelled with the name of a messenger.
+    labels_widgets: bool
+    #: How its server is spoken to; None for a vendor that only sends.
+    connection: Connection | None
     #: The template of the site script, below webapp/; it extends vendors/script.js.j2.
     script_template: str
 

@@ -15,10 +15,13 @@ def init_app(app: Flask) -> None:
         access,
         account,
         auth,
+        cabinet,
         communications,
         communications_export,
         communications_list,
+        connections,
         counter,
+        deliveries,
         directory,
         errors,
         events,
@@ -27,29 +30,18 @@ def init_app(app: Flask) -> None:
         hooks,
         integrations,
         numbers,
+        oauth,
         options,
         people,
         rules_check,
         shell,
+        visits,
     )
 
     numbers.init_app(app)
-    rooms = (
-        hooks,
-        counter,
-        health,
-        auth,
-        integrations,
-        communications,
-        communications_export,
-        communications_list,
-        events,
-        directory,
-        options,
-        account,
-        people,
-    )
     # Three files make one blueprint.
+    lists = (communications, communications_export, communications_list, deliveries, visits, events, directory, options)
+    rooms = (hooks, counter, health, auth, integrations, *lists, account, cabinet, people, connections, oauth)
     for blueprint in dict.fromkeys(room.blueprint for room in rooms):
         app.register_blueprint(blueprint)
     app.register_blueprint(rules_check.blueprint)

@@ -10,12 +10,13 @@ from flask_babel import lazy_gettext as _l
 from flask_login import current_user
 from phonenumbers import SUPPORTED_REGIONS
 from sqlalchemy import select
-from wtforms import IntegerField, SelectField, StringField
+from wtforms import BooleanField, IntegerField, SelectField, StringField
 from wtforms.validators import NumberRange, Optional
 
 from webapp import audit
+from webapp.cabinets import cabinet_of
 from webapp.extensions import db
-from webapp.models import AuditRecord, Role
+from webapp.models import AuditRecord, CabinetKind, Role
 
 from .access import member
 from .forms import PageForm, at_most, required, stripped, timezone_choices
@@ -51,9 +52,21 @@ class AccountForm(PageForm):
         _l("Хранить обращения, дней"),
         validators=[Optional(), NumberRange(min=1, max=3650, message=_l("От 1 до 3650 дней, или оставьте пустым."))],
     )
+    visit_retention_days = IntegerField(
+        _l("Хранить сессии, дней"),
+        validators=[Optional(), NumberRange(min=1, max=3650, message=_l("От 1 до 3650 дней, или оставьте пустым."))],
+    )
+    visits_need_consent = BooleanField(_l("Считать визиты только с согласия посетителя"))
+    respects_do_not_track = BooleanField(_l("Не считать тех, кто просит не отслеживать"))
+    keeps_full_ip = BooleanField(_l("Хранить IP-адреса целиком"))
 
 
-FIELDS = ("name", "timezone", "region", "contact_window_days", "event_retention_days", "communication_retention_days")
+#: The manners of the visit counter: they mean something only where visits are counted here.
+COUNTER_FIELDS = ("visits_need_consent", "respects_do_not_track", "keeps_full_ip", "visit_retention_days")
+FIELDS = (
+    "name", "timezone", "region", "contact_window_days", "event_retention_days", "communication_retention_days",
+    *COUNTER_FIELDS,
+)  # fmt: skip
 
 
 @blueprint.route("", methods=["GET", "POST"])
@@ -61,7 +74,13 @@ FIELDS = ("name", "timezone", "region", "contact_window_days", "event_retention_
 def settings() -> Any:
     """Name, zone, phones, retention."""
     form = AccountForm(obj=g.account)
+    if not cabinet_of(g.account).counts_visits:
+        for field in COUNTER_FIELDS:
+            del form[field]
     form.timezone.choices = timezone_choices(g.account.timezone)
+    if g.account.cabinet_kind != CabinetKind.EMBEDDED:
+        # The outside cabinet's own: dates are handed over in it.
+        form.timezone.choices = [choice for choice in form.timezone.choices if choice[0] == g.account.timezone]
     regions = [*USUAL_REGIONS] if g.account.region in USUAL_REGIONS else [g.account.region, *USUAL_REGIONS]
     form.region.choices = [(region, region) for region in regions if region in SUPPORTED_REGIONS]
     if request.method == "POST" and not g.role.covers(Role.OWNER):

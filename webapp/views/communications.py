@@ -12,9 +12,12 @@ from sqlalchemy.orm import joinedload
 
 from webapp import wording
 from webapp.extensions import db
-from webapp.models import Campaign, Communication, Integration, Role, Site, Source, WebhookEvent, event_communication
+from webapp.models import Campaign, Communication, Role, Site, Source, WebhookEvent, event_communication
+from webapp.vendors import registry
 
 from .access import member
+from .delivery_card import cabinet_card
+from .lookup_words import looked
 
 blueprint = Blueprint("communications", __name__, url_prefix="/a/<slug>/communications")
 
@@ -43,6 +46,9 @@ def show(number: int) -> str:
         events=events,
         trail=wording.trail(found.trail or [], names_of([found])),
         title=heading(found),
+        lookup=looked(found),
+        vendor=registry().get(found.integration.vendor),
+        **cabinet_card(found),
     )
 
 

@@ -126,7 +126,13 @@ def hear_script(public_id: str) -> Response:
     kind = fields.get("k")
     if kind == "report":
         report = parse_report(fields) or abort(400)
-        _write(partial(record_report, integration=integration, host=host_of(origin), report=report, now=utc_now()))
+        domains = [site.domain for site in _sites(integration.account)]
+        _write(
+            partial(
+                record_report, integration=integration, host=host_of(origin), report=report, now=utc_now(),
+                domains=domains,
+            )
+        )  # fmt: skip
     elif kind == "tie":
         _tie(integration, host_of(origin), fields)
     else:
@@ -139,9 +145,13 @@ def _tie(integration: Integration, host: str, fields: dict[str, str]) -> None:
     client, session_id = fields.get("c", ""), fields.get("s", "")
     if not (is_client(client) and is_session(session_id)):
         abort(400)
-    site = next((site for site in _sites(integration.account) if belongs(host, site.domain)), None)
-    if site is None:
+    own = [site for site in _sites(integration.account) if belongs(host, site.domain)]
+    if not own:
         abort(403)
+    if _is_robot(request.headers.get("User-Agent", "")):
+        return
+    # Of a site and its subdomain's own entry the narrower one is meant.
+    site = max(own, key=lambda site: len(host_of(site.domain)))
     hit = parse_hit(fields.get("m", "").encode()) if cabinet_of(integration.account).counts_visits else None
     _write(
         partial(

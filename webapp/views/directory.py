@@ -28,6 +28,7 @@ from .partial import done, page_or_block
 from .picker import Picker
 from .rules_input import RulesInput
 from .rules_words import MARK_GROUPS, OPERATOR_NAMES
+from .site_script import script_tag
 
 blueprint = Blueprint("directory", __name__, url_prefix="/a/<slug>/directory")
 
@@ -175,6 +176,7 @@ def entry(kind: str, number: int | None) -> Any:
         "kind_names": KIND_NAMES,
         "new_name": NEW_NAMES[kind],
         "editable": _editable(),
+        "counter_line": _counter_line(kind, found),
         "extra_errors": rules.errors + ([(site.error, "site")] if site.error else []),
     }
     return page_or_block("directory/entry.html", "entry_form", invalid=status == 422, **context)
@@ -223,6 +225,12 @@ def archive(kind: str, number: int) -> Any:
 def _check(kind: str) -> None:
     if kind not in KINDS:
         abort(404)
+
+
+def _counter_line(kind: str, entry: Any) -> str | None:
+    """The line of a site's visit counter; None where there is nothing to count here."""
+    counted = kind == "sites" and entry is not None and entry.archived_at is None
+    return script_tag(f"/c/{entry.public_key}.js") if counted and cabinet_of(g.account).counts_visits else None
 
 
 def _editable() -> bool:

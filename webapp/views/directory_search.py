@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, select, tuple_
 
 from webapp.extensions import db
-from webapp.models import KINDS, Account, fold
+from webapp.models import PICKED, Account, fold
 
 #: How many a picker offers at once; more is said, not sent.
 OFFERED = 20
@@ -31,7 +31,7 @@ def matches(table: Any, query: str) -> list[ColumnElement[bool]]:
 
 def offer(account: Account, kind: str, query: str, limit: int = OFFERED) -> tuple[list[Any], int]:
     """The first entries of a list that fit the query, and how many fit in all. Archived ones are not offered."""
-    table = KINDS[kind]
+    table = PICKED[kind]
     wanted = [table.account_id == account.id, table.archived_at.is_(None), *matches(table, query)]
     total = db.session.scalar(select(func.count()).select_from(table).where(*wanted)) or 0
     found = db.session.scalars(select(table).where(*wanted).order_by(table.search_text, table.id).limit(limit))
@@ -42,7 +42,7 @@ def page(
     account: Account, kind: str, query: str, archived: bool, after: int | None, size: int
 ) -> tuple[list[Any], bool]:
     """One page of a list in the order of names, beginning after the entry ``after``, and whether more follow."""
-    table = KINDS[kind]
+    table = PICKED[kind]
     wanted = [
         table.account_id == account.id,
         table.archived_at.is_not(None) if archived else table.archived_at.is_(None),
@@ -59,8 +59,16 @@ def get(account: Account, kind: str, number: int | None) -> Any:
     """The entry of this number, if it is this account's."""
     if number is None:
         return None
-    table = KINDS[kind]
+    table = PICKED[kind]
     return db.session.scalar(select(table).where(table.id == number, table.account_id == account.id))
+
+
+def by_key(account: Account, kind: str, key: str | None) -> Any:
+    """The entry of this key, if there is one."""
+    if key is None:
+        return None
+    table = PICKED[kind]
+    return db.session.scalar(select(table).where(table.account_id == account.id, table.key == key))
 
 
 def by_label(account: Account, kind: str, text: str) -> Any:

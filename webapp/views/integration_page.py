@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 
 from webapp.cabinets import Need, cabinet_of
 from webapp.extensions import db
-from webapp.models import Communication, EventState, Integration, WebhookEvent, utc_now
+from webapp.models import AuthorizationState, Communication, EventState, Integration, WebhookEvent, utc_now
 from webapp.vendors import registry
 
 #: How far the counts beside the messengers look back.
@@ -44,6 +44,9 @@ def status(integration: Integration) -> Status:
                 "attention", ngettext("Выключена · ждёт %(num)s событие", "Выключена · ждут %(num)s событий", stored)
             )
         return Status("quiet", _("Выключена") if integration.saved_at else _("Не настроена"))
+    trouble = _trouble(integration)
+    if trouble:
+        return trouble
     if failed:
         return Status("refused", ngettext("%(num)s событие с ошибкой", "%(num)s событий с ошибкой", failed))
     today = today_count(integration)
@@ -56,6 +59,25 @@ def status(integration: Integration) -> Status:
     if latest(integration) is None:
         return Status("attention", _("Ждёт первый чат"))
     return Status("ok", _("Работает · сегодня обращений не было"))
+
+
+def _trouble(integration: Integration) -> Status | None:
+    """What keeps a connection from working, if it has one."""
+    if registry()[integration.vendor].connection is None:
+        return None
+    authorization = integration.authorization
+    if authorization is not None and authorization.state == AuthorizationState.BROKEN:
+        return Status("refused", _("Авторизация не работает"))
+    if integration.hook_state in ("disabled", "missing"):
+        return Status("refused", _("Вебхук не подписан"))
+    return None
+
+
+def is_connected(integration: Integration) -> bool:
+    """True when the vendor's server may be asked, or need not be."""
+    if registry()[integration.vendor].connection is None:
+        return True
+    return integration.authorization is not None and integration.authorization.connected
 
 
 def today_count(integration: Integration) -> int:
@@ -75,7 +97,7 @@ def needs(integration: Integration) -> list[Need]:
     """«Что понадобится»: the cabinet's side as far as it can be checked, the vendor's for the user to check (J9)."""
     cabinet = cabinet_of(integration.account)
     vendor = registry()[integration.vendor]
-    return [*cabinet.needs(integration.account), *(Need("unknown", text) for text in vendor.guide.needs)]
+    return [*cabinet.needs(db.session(), integration), *(Need("unknown", text) for text in vendor.guide.needs)]
 
 
 def steps(integration: Integration, found: Communication | None, script_state: str) -> list[dict[str, Any]]:
@@ -83,7 +105,7 @@ def steps(integration: Integration, found: Communication | None, script_state: s
     saved = integration.saved_at is not None
     rows = [
         ("active", _("Активен"), integration.active),
-        ("settings", _("Настройки"), saved),
+        ("settings", _("Настройки"), saved and is_connected(integration)),
         ("save", _("Сохранить"), saved),
         ("script", _("Скрипт"), script_state == "done"),
         ("test", _("Проверка"), found is not None),

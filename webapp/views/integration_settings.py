@@ -10,6 +10,7 @@ from typing import Any
 from flask_babel import gettext as _
 from wtforms import Form
 
+from webapp.cabinets import cabinet_of
 from webapp.conversation import CHANNELS
 from webapp.extensions import db
 from webapp.intake import normalise_channel
@@ -17,6 +18,8 @@ from webapp.models import Account, ChannelMapping, Integration, TargetKind, utc_
 from webapp.vendors import registry
 from webapp.wording import channel_name
 
+from .connection_input import FieldInput
+from .directory_search import by_key
 from .picker import Picker
 
 MOST_MAPPINGS = 60
@@ -108,6 +111,9 @@ class SettingsInput:
     fallback: TargetInput
     fill_without_campaign: bool
     options: Form
+    session_field: FieldInput
+    tag: Picker
+    upload_sessions: bool
     mappings: list[MappingInput] = field(default_factory=list)
     widgets: dict[int, str] = field(default_factory=dict)
 
@@ -122,6 +128,9 @@ class SettingsInput:
             TargetInput.of("", integration),
             integration.fill_without_campaign,
             registry()[integration.vendor].OptionsForm(data=integration.options or {}, prefix="option-"),
+            FieldInput.of(integration),
+            Picker.of("tags", "tag", by_key(integration.account, "tags", (integration.handover or {}).get("tag"))),
+            bool((integration.handover or {}).get("upload_sessions")),
             [
                 MappingInput(row.channel, TargetInput.of(f"map-{number}-", row))
                 for number, row in enumerate(integration.mappings)
@@ -146,6 +155,9 @@ class SettingsInput:
             TargetInput.read("", account, form, required=False),
             form.get("fill_without_campaign") == "y",
             registry()[integration.vendor].OptionsForm(form, prefix="option-"),
+            FieldInput.read(integration, form) if _has_fields(integration) else FieldInput.of(integration),
+            Picker.read(account, "tags", "tag", form),
+            form.get("upload_sessions") == "y",
             rows,
             {
                 widget.id: normalise_channel(form[f"widget-{widget.id}"]) or ""
@@ -186,7 +198,11 @@ class SettingsInput:
         found = [(self.name_error, "name")] if self.name_error else []
         if self.employee.error:
             found.append((self.employee.error, "employee"))
+        if self.session_field.error:
+            found.append((self.session_field.error, "session_field"))
         found += self.fallback.errors
+        if self.tag.error:
+            found.append((self.tag.error, "tag"))
         for number, row in enumerate(self.mappings):
             if row.error:
                 found.append((row.error, f"map-{number}-channel"))
@@ -197,10 +213,17 @@ class SettingsInput:
         """Write it into the integration; gives what changed, for the record."""
         integration = self.integration
         before = state(integration)
-        integration.name, integration.employee_id = self.name, self.employee.id
+        integration.name = self.name
+        if registry()[integration.vendor].assigns_employee:
+            integration.employee_id = self.employee.id
         self.fallback.write(integration)
         integration.fill_without_campaign = self.fill_without_campaign
         integration.options = {**(integration.options or {}), **self.options.data}
+        if _has_fields(integration):
+            integration.options = {**integration.options, "session_field": self.session_field.id}
+        if not cabinet_of(integration.account).owns_directory:
+            tag = self.tag.entry.key if self.tag.entry else None
+            integration.handover = {"tag": tag, "upload_sessions": self.upload_sessions}
         kept = {row.channel: row for row in integration.mappings}
         for row in self.mappings:
             mapping = kept.pop(row.channel, None)
@@ -217,6 +240,7 @@ class SettingsInput:
         integration.saved_at = integration.saved_at or utc_now()
         db.session.flush()
         after = state(integration)
+        cabinet_of(integration.account).settings_changed(db.session(), integration.account)
         return {key: [before[key], value] for key, value in after.items() if before[key] != value}
 
     def _free_channel(self) -> str:
@@ -239,6 +263,11 @@ class SettingsInput:
                 picker.error = picker.error if picker.text else None
 
 
+def _has_fields(integration: Integration) -> bool:
+    """True when the session is kept in a field on the vendor's side."""
+    return registry()[integration.vendor].connection is not None
+
+
 def state(integration: Integration) -> dict[str, Any]:
     """The settings by name, for the record of changes."""
     return {
@@ -247,6 +276,7 @@ def state(integration: Integration) -> dict[str, Any]:
         "default": _target(integration),
         "fill_without_campaign": integration.fill_without_campaign,
         "options": dict(integration.options or {}),
+        "handover": dict(integration.handover or {}),
         "channels": {row.channel: _target(row) for row in integration.mappings},
         "widgets": {widget.widget: widget.channel for widget in integration.widgets if widget.channel},
     }

@@ -23,10 +23,12 @@ from webapp.http import Client
 from webapp.models import Integration, Role, utc_now
 from webapp.vendors import registry
 
+from . import connection_page
 from . import integration_page as pages
 from .access import member
 from .addresses import own_url
 from .communications import heading, names_of
+from .connection_input import AuthorizationInput
 from .directory import free_key
 from .hooks import test_header
 from .integration_settings import SettingsInput
@@ -88,7 +90,7 @@ def new() -> Any:
 @member(Role.VIEWER)
 def show(key: str) -> Any:
     """The page of one integration."""
-    integration = _integration(key)
+    integration = find(key)
     return render_template("integrations/show.html", **_context(integration, SettingsInput.of(integration)))
 
 
@@ -96,7 +98,7 @@ def show(key: str) -> Any:
 @member(Role.EDITOR)
 def active(key: str) -> Any:
     """«Активен»: saved at once, and undone by the same switch (J10)."""
-    integration = _integration(key)
+    integration = find(key)
     wanted = request.form.get("active") == "1"
     if integration.active != wanted:
         integration.active = wanted
@@ -115,7 +117,7 @@ def active(key: str) -> Any:
 @member(Role.EDITOR)
 def process_stored(key: str) -> Any:
     """Let the worker process what came while the integration was off."""
-    integration = _integration(key)
+    integration = find(key)
     count = pages.stored_count(integration)
     if integration.active and count:
         queue.enqueue(db.session, "process_stored", integration.id, key=f"{integration.id}:{int(time.time()) // 10}")
@@ -129,7 +131,7 @@ def process_stored(key: str) -> Any:
 @member(Role.EDITOR)
 def rotate(key: str) -> Any:
     """A new webhook address; the old one is heard for a day more."""
-    integration = _integration(key)
+    integration = find(key)
     until = integration.previous_secret_until
     if until and until > utc_now():
         # A second rotation would silence the address that is still in the vendor's settings.
@@ -139,6 +141,9 @@ def rotate(key: str) -> Any:
         )
         return done(url_for("integrations.show", slug=g.account.slug, key=key, _anchor="settings"))
     integration.rotate_secret()
+    if integration.hook_state is not None and integration.authorization is not None:
+        # Our own subscription follows the address.
+        queue.enqueue(db.session, "check_authorization", integration.authorization.id)
     _record("integration.rotate", integration, {})
     db.session.commit()
     flash(_("Адрес новый. Старый принимает ещё 24 часа: за это время замените его в настройках каналов."), "ok")
@@ -149,7 +154,7 @@ def rotate(key: str) -> Any:
 @member(Role.EDITOR)
 def settings(key: str) -> Any:
     """«Сохранить», and the buttons that add or remove a row, which save nothing."""
-    integration = _integration(key)
+    integration = find(key)
     typed = SettingsInput.read(integration, request.form)
     # Without JavaScript the switch has a button of its own, named show.
     action = "preview" if "show" in request.form else request.form.get("action", "")
@@ -172,7 +177,7 @@ def settings(key: str) -> Any:
 @member(Role.OWNER)
 def archive(key: str) -> Any:
     """Remove an integration. Its communications stay; its webhook address is not heard any more."""
-    integration = _integration(key)
+    integration = find(key)
     integration.archived_at, integration.active = utc_now(), False
     _record("integration.archive", integration, {})
     db.session.commit()
@@ -184,7 +189,7 @@ def archive(key: str) -> Any:
 @member(Role.VIEWER)
 def test_state(key: str) -> Any:
     """The test card: asked for every few seconds while it waits (a part of the page with an address of its own)."""
-    integration = _integration(key)
+    integration = find(key)
     since = _since(request.args.get("since"))
     return render_template("integrations/test.html", **_test(integration, since))
 
@@ -193,14 +198,16 @@ def test_state(key: str) -> Any:
 @member(Role.EDITOR)
 def send_test(key: str) -> Any:
     """Send a realistic chat to our own public address, the way a vendor would, and wait for it (J19)."""
-    integration = _integration(key)
+    integration = find(key)
     since = utc_now()
-    body = registry()[integration.vendor].sample_chat(since, secrets.token_hex(4))
-    url, headers = own_url() + integration.hook_path(), test_header(integration)
+    vendor = registry()[integration.vendor]
+    body = vendor.sample_chat(since, secrets.token_hex(4))
+    url = own_url() + integration.hook_path()
+    headers = {"Content-Type": vendor.content_type, **test_header(integration)}
     # Our own transaction must not stand in the way of the request that we are about to receive.
     db.session.commit()
     problem = _send(url, body, headers)
-    integration = _integration(key)
+    integration = find(key)
     context = _test(integration, since) | {"test_problem": problem}
     if problem is None and not integration.active:
         context["test_problem"] = _("Чат принят и сохранён, но интеграция выключена: включите её в шаге 1.")
@@ -216,7 +223,7 @@ def _send(url: str, body: bytes, headers: dict[str, str]) -> str | None:
     parts = urlsplit(url)
     own = f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
     try:
-        answer = Client(extra=[own]).post(url, body, {"Content-Type": "application/json", **headers})
+        answer = Client(extra=[own]).post(url, body, headers)
     except requests.RequestException as error:
         log.warning("test_chat_not_sent", error=type(error).__name__)
         return _(
@@ -231,7 +238,8 @@ def _send(url: str, body: bytes, headers: dict[str, str]) -> str | None:
     return None
 
 
-def _integration(key: str) -> Integration:
+def find(key: str) -> Integration:
+    """The account's integration of this key; 404 when there is none."""
     found = db.session.scalar(
         select(Integration).where(
             Integration.account_id == g.account.id, Integration.key == key, Integration.archived_at.is_(None)
@@ -240,8 +248,14 @@ def _integration(key: str) -> Integration:
     return found or abort(404)
 
 
-def _context(integration: Integration, typed: SettingsInput, *, unsaved: bool = False) -> dict[str, Any]:
-    """Everything the page shows."""
+def page(integration: Integration, auth: AuthorizationInput | None = None) -> dict[str, Any]:
+    """Everything the page shows; ``auth`` is what was typed about its authorization."""
+    return _context(integration, SettingsInput.of(integration), auth=auth)
+
+
+def _context(
+    integration: Integration, typed: SettingsInput, *, unsaved: bool = False, auth: AuthorizationInput | None = None
+) -> dict[str, Any]:
     vendor = registry()[integration.vendor]
     seen = pages.seen_channels(integration)
     waiting = request.args.get("wait") == "1"
@@ -266,7 +280,8 @@ def _context(integration: Integration, typed: SettingsInput, *, unsaved: bool = 
         "title": vendor.heading if integration.name == vendor.title else integration.name,
         "settings_url": url_for("integrations.settings", slug=g.account.slug, key=integration.key),
         "stored": pages.stored_count(integration),
-        "has_errors": bool(typed.errors and unsaved),
+        "has_errors": bool((typed.errors and unsaved) or (auth and auth.problems)),
+        **connection_page.context(integration, auth),
         **test,
     }
 

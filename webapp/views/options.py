@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, abort, g, render_template, request
 
-from webapp.models import KINDS, Role
+from webapp.models import PICKED, Role
 
 from .access import member
 from .directory_search import offer
@@ -16,7 +16,7 @@ blueprint = Blueprint("options", __name__, url_prefix="/a/<slug>/options")
 @member(Role.VIEWER)
 def index(kind: str) -> str:
     """The entries that fit what is being typed. The text is in ``q``, or in the field's own name (…_text)."""
-    if kind not in KINDS:
+    if kind not in PICKED:
         abort(404)
     typed = request.args.get("q")
     if typed is None:

@@ -36,6 +36,8 @@ class Picker:
         warning = None
         if entry is not None and entry.archived_at is not None:
             warning = _("В архиве. Новые чаты по-прежнему попадают сюда; выберите другое, если это не то, что нужно.")
+            if entry.outside:
+                warning = _("В кабинете этого больше нет: обращения задержатся, пока не выбрано другое.")
         return cls(kind, name, entry, entry.label if entry else "", warning=warning)
 
     @classmethod

@@ -9,9 +9,11 @@ from flask_babel import ngettext
 from flask_login import current_user
 from sqlalchemy import func, select
 
+from webapp.audit_words import audit_action, audit_change, audit_field
+from webapp.cabinets.dataapi import line, words
 from webapp.extensions import db
-from webapp.models import Account, EventState, Integration, Membership, Role, WebhookEvent
-from webapp.wording import audit_action, audit_change, channel_name, detail_name, phone_number, rule_name, type_name
+from webapp.models import Account, CabinetKind, EventState, Integration, Membership, Role, WebhookEvent
+from webapp.wording import channel_name, detail_name, phone_number, rule_name, type_name
 
 from . import locale
 from .addresses import public_url
@@ -34,6 +36,7 @@ def init_app(app: Flask) -> None:
     app.add_template_filter(phone_number)
     app.add_template_filter(detail_name)
     app.add_template_filter(audit_action)
+    app.add_template_filter(audit_field)
     app.add_template_filter(audit_change)
     app.add_template_filter(condition_text)
     app.add_template_filter(condition_sentence)
@@ -50,6 +53,7 @@ def init_app(app: Flask) -> None:
             "can_edit": bool(role and role.covers(Role.EDITOR)),
             "is_owner": role is Role.OWNER,
             "nav_counts": _counts(account) if account else {},
+            "stops": _stops(account) if account else [],
             "language": locale.choose_locale(),
             "languages": locale.LANGUAGES,
             "public_url": public_url,
@@ -60,6 +64,16 @@ def init_app(app: Flask) -> None:
 def _accounts() -> list[Account]:
     query = select(Account).join(Membership).where(Membership.user_id == current_user.id).order_by(Account.name)
     return list(db.session.scalars(query))
+
+
+def _stops(account: Account) -> list[dict[str, Any]]:
+    """Why the outside cabinet takes nothing at the moment: what, since when, what to do."""
+    if account.cabinet_kind == CabinetKind.EMBEDDED:
+        return []
+    return [
+        {"advice": words.stop({**one.facts, "mnemonic": one.reason}), "since": one.since, "scope": one.scope}
+        for one in line.pauses(db.session(), account.id)
+    ]
 
 
 def _counts(account: Account) -> dict[str, Any]:

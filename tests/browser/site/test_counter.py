@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.site.conftest import Shop
 from tests.doubles.site_walk import end_chat, write
+from tests.waiting import until
 
 pytestmark = pytest.mark.browser
 
@@ -132,14 +133,11 @@ class TestSinglePage:
     def test_a_route_is_a_page_of_the_same_visit(self, shop: Shop, visitor: Visitor) -> None:
         page = visitor()
         [session] = walk(page, shop.site.address("/app"))
-        page.evaluate("history.pushState({}, '', '/app/cart')")
-        page.evaluate("history.replaceState({}, '', '/app/pay')")
-
-        page.wait_for_timeout(QUIET_MS)
+        for count, (move, path) in enumerate((("pushState", "/app/cart"), ("replaceState", "/app/pay")), 2):
+            page.evaluate("([move, path]) => history[move]({}, '', path)", [move, path])
+            visit = until(lambda count=count: next((one for one in shop.visits() if one.page_count == count), None))
+            assert visit.last_url == shop.site.address(path)
         assert session_id(page) == session
-        [visit] = shop.visits()
-        assert visit.page_count >= 2
-        assert visit.last_url == shop.site.address("/app/pay")
 
     def test_a_route_with_new_marks_is_a_new_visit(self, shop: Shop, visitor: Visitor) -> None:
         page = visitor()

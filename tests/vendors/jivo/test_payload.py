@@ -45,8 +45,8 @@ def test_finished_chat_gives_every_message_with_its_author_and_time():
     chat = conversation(sample("constructed/02_site_chat_finished_same_chat.json"))
     assert chat.messages == (
         Message(at(1700000200), Sender.VISITOR, "Анна", "Есть в наличии?"),
-        Message(at(1700000230), Sender.OPERATOR, "Оператор", "Да"),
-        Message(at(1700000400), Sender.OPERATOR, "Второй", "Оформим?"),
+        Message(at(1700000230), Sender.OPERATOR, "Оператор", "Да", "op@example.com"),
+        Message(at(1700000400), Sender.OPERATOR, "Второй", "Оформим?", "op2@example.com"),
     )
     assert (chat.started_at, chat.finished_at) == (at(1700000200), at(1700000400))
     assert chat.text == "Анна: Есть в наличии?\nОператор: Да\nВторой: Оформим?"

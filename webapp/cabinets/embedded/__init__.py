@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from flask_babel import lazy_gettext as _l
+from flask_babel import gettext as _
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from webapp.cabinets import Need
-from webapp.models import Account, Campaign, Employee, Source
+from webapp.models import Account, Campaign, Communication, Employee, Integration, Source
 from webapp.resolution import Catalogue, Condition, Entry, Operator
+from webapp.vendors import registry
 
 
 class EmbeddedCabinet:
@@ -32,12 +34,28 @@ class EmbeddedCabinet:
         )
         return {email.casefold(): number for email, number in rows}
 
-    def needs(self, account: Account) -> Sequence[Need]:
-        """See Cabinet.needs."""
-        return (Need("present", _l("Загрузка чатов из внешней системы — встроена в этот кабинет, подключать нечего")),)
+    def needs(self, session: Session, integration: Integration) -> Sequence[Need]:
+        """See Cabinet.needs. What it can load is built in."""
+        component = registry()[integration.vendor].guide.component
+        return (Need("present", _("%(component)s — встроена в этот кабинет, подключать нечего", component=component)),)
+
+    def policy(self, session: Session, integration: Integration) -> Mapping[str, Any]:
+        """See Cabinet.policy."""
+        return {}
+
+    def refused(self, session: Session, communication: Communication) -> Mapping[str, str]:
+        """See Cabinet.refused."""
+        return {}
 
     def record(self, session: Session, communication_id: int) -> None:
         """The row itself is the record: nothing goes anywhere else."""
+
+    def resend(self, session: Session, communication_id: int) -> bool:
+        """See Cabinet.resend: the row is what it was decided to be."""
+        return False
+
+    def settings_changed(self, session: Session, account: Account) -> None:
+        """Nothing waits for settings."""
 
 
 def _entries(session: Session, account: Account, table: type[Campaign] | type[Source]) -> list[Entry]:

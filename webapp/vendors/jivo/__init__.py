@@ -25,6 +25,10 @@ class Jivo:
     heading = HEADING
     guide: Guide = GUIDE
     OptionsForm = OptionsForm
+    content_type = "application/json"
+    assigns_employee = True
+    labels_widgets = True
+    connection = None
     script_template = "vendors/jivo/script.js.j2"
 
     def script_settings(self, integration: Integration) -> dict[str, Any]:

@@ -208,6 +208,8 @@ def _messages(body: dict[str, Any], received_at: datetime) -> list[Message]:
     people = _people(body)
     only = line(people[0].get("name")) if len(people) == 1 else None
     names = {identifier(person.get("id")): line(person.get("name")) for person in people}
+    emails = {identifier(person.get("id")): normalise_email(line(person.get("email"))) for person in people}
+    only_email = next(iter(emails.values())) if len(people) == 1 else None
     told = rows(block(body, "chat"), "messages")
     if not told:
         return _plain_messages(body, visitor_name, names.values())
@@ -216,14 +218,16 @@ def _messages(body: dict[str, Any], received_at: datetime) -> list[Message]:
     for row in told:
         agent_id = identifier(row.get("agent_id"))
         sender = assumptions.sender_of(row.get("type"), agent_id is not None)
-        author = line(row.get("type"))
+        author, email = line(row.get("type")), None
         if sender is Sender.VISITOR:
             author = visitor_name
         elif sender is Sender.OPERATOR:
             author = names.get(agent_id) if agent_id else only
+            email = emails.get(agent_id) if agent_id else only_email
         at = assumptions.moment(row.get("timestamp"), received_at)
         latest = at.timestamp() if at else latest
-        ordered.append((latest, Message(at, sender, author, assumptions.message_text(row.get("message")))))
+        said = assumptions.message_text(row.get("message"))
+        ordered.append((latest, Message(at, sender, author, said, email)))
     ordered.sort(key=lambda pair: pair[0])
     return [message for _, message in ordered]
 

@@ -1,0 +1,212 @@
+"""Asks the vendor's server about one communication, and asks again while something is missing (issue 4.6)."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from flask import current_app
+from sqlalchemy import select
+from sqlalchemy.orm import Session, undefer
+
+from webapp import authorizations, queue
+from webapp.authorizations import OpenLink
+from webapp.conversation import ConversationType, Reading
+from webapp.extensions import db
+from webapp.intake import process
+from webapp.models import (
+    Communication,
+    Integration,
+    Lookup,
+    WaitingEvent,
+    WebhookEvent,
+    event_communication,
+    utc_now,
+)
+from webapp.recording import Occasion, record
+from webapp.vendors.connection import ConnectionProblem, Finding, Known
+
+log = structlog.get_logger()
+
+#: The job's name is the module's.
+NAME = __name__.rpartition(".")[2]
+
+#: Seconds after which what is still empty is looked at again (contract, A-04).
+AGAIN = (10, 60, 300)
+
+#: A contact may be out of reach until somebody accepts the incoming lead (contract, 3.2): it is looked for longer.
+CONTACT_AGAIN = (*AGAIN, 3600, 24 * 3600)
+
+#: What an answer may lack for which it is worth to look again. A lead that has none of a session's field lacks nothing.
+CONTACT = "contact"
+
+#: Seconds before a failed call is tried again: doubled each time up to the longest.
+FIRST_PAUSE, LONGEST_PAUSE = 2, 3600
+
+
+@dataclass(frozen=True)
+class _Errand:
+    """What to ask, as plain values."""
+
+    known: Known
+    authorization_id: int
+    vendor: str
+    region: str
+    options: dict[str, Any]
+    problem: str | None
+
+
+def handle(row_id: int) -> None:
+    """Ask once about communication ``row_id``; the next time, if there is to be one, is enqueued in the same commit as
+    the answer. Told twice, it changes nothing."""
+    session = db.session()
+    errand = _begin(session, row_id)
+    if errand is None:
+        return
+    link = OpenLink(db.engine, current_app.config["SETTINGS"], errand.authorization_id, errand.vendor)
+    try:
+        finding = link.connection.look(link, errand.known, errand.options, errand.region, utc_now())
+    except ConnectionProblem as problem:
+        _failed(session, row_id, problem)
+        if not problem.needs_consent:
+            authorizations.say_problem(db.engine, errand.authorization_id, problem.code, problem.detail)
+        return
+    if errand.problem:
+        authorizations.say_problem(db.engine, errand.authorization_id, None)
+    if _write(session, row_id, finding):
+        # Only what has been passed on for good is taken from the lead.
+        session.commit()
+        _clear(link, errand, finding)
+    _end(session, row_id, finding)
+
+
+def _begin(session: Session, row_id: int) -> _Errand | None:
+    """What to ask; None when there is nothing to ask, or nobody who could be asked."""
+    lookup = session.get(Lookup, row_id)
+    communication = session.get(Communication, row_id)
+    if lookup is None or communication is None or lookup.done_at is not None:
+        session.rollback()
+        return None
+    integration = communication.integration
+    _hear_what_waited(session, integration, communication)
+    authorization = integration.authorization
+    if authorization is None or not authorization.connected:
+        # It is taken up again by resume_lookups when somebody has connected.
+        lookup.problem, lookup.next_at = "not_connected", None
+        session.commit()
+        return None
+    errand = _Errand(
+        _known(communication, lookup.missing or []),
+        authorization.id,
+        authorization.vendor,
+        integration.account.region,
+        dict(integration.options or {}),
+        authorization.problem,
+    )
+    session.commit()
+    return errand
+
+
+def _known(communication: Communication, missing: list[str]) -> Known:
+    """A lead that was not there may have been merged into another one: then the talk itself is asked for its lead."""
+    lead = None if "lead" in missing else (communication.details or {}).get("lead")
+    return Known(communication.vendor_id, lead, communication.client, communication.started_at)
+
+
+def _hear_what_waited(session: Session, integration: Integration, communication: Communication) -> None:
+    """Read the events again that spoke of this conversation before it was a communication."""
+    waiting = session.scalars(
+        select(WaitingEvent).where(
+            WaitingEvent.integration_id == integration.id, WaitingEvent.vendor_id == communication.vendor_id
+        )
+    ).all()
+    for one in waiting:
+        event = session.get(WebhookEvent, one.event_id, options=[undefer(WebhookEvent.body)])
+        session.delete(one)
+        session.flush()
+        if event is not None:
+            process(session, integration, event)
+
+
+def _write(session: Session, row_id: int, finding: Finding) -> bool:
+    """Record what was found, the way a webhook's facts are; the caller commits. True when the session field is to be
+    emptied."""
+    communication = session.get(Communication, row_id, with_for_update=True, populate_existing=True)
+    if communication is None:
+        session.rollback()
+        return False
+    integration = communication.integration
+    told = finding.conversation
+    if communication.channel:
+        # The webhook's address or its own word has named it.
+        told = replace(told, channel=None)
+    told = replace(told, type=ConversationType(communication.type), vendor_id=communication.vendor_id)
+    event = session.scalar(
+        select(event_communication.c.event_id)
+        .where(event_communication.c.communication_id == row_id)
+        .order_by(event_communication.c.event_id)
+        .limit(1)
+    )
+    occasion = Occasion(session.connection(), event, None, utc_now(), communication.is_test, first=False)
+    record(session, integration, occasion, Reading(None, conversations=(told,)))
+    options = integration.options or {}
+    is_ours = bool(told.clues.token and told.clues.token.visit)
+    return bool(options.get("clear_session_field") and is_ours and finding.lead)
+
+
+def _clear(link: OpenLink, errand: _Errand, finding: Finding) -> None:
+    """Empty the session field, so that it takes the next talk's. That it did not work is no reason to lose the rest."""
+    try:
+        link.connection.clear_field(link, finding.lead or "", int(errand.options["session_field"]))
+    except ConnectionProblem as problem:
+        log.warning("field_not_cleared", authorization=errand.authorization_id, code=problem.code)
+
+
+def _end(session: Session, row_id: int, finding: Finding) -> None:
+    """Keep what was missing, and look again if it may come."""
+    lookup = session.get(Lookup, row_id, with_for_update=True, populate_existing=True)
+    if lookup is None:
+        session.rollback()
+        return
+    looked, now = lookup.looks, utc_now()
+    lookup.looks, lookup.failures, lookup.problem = looked + 1, 0, None
+    # A session that was there once is known, even if the field has been emptied since.
+    communication = session.get(Communication, row_id)
+    known = bool(communication and (communication.clues or {}).get("token"))
+    missing = [part for part in finding.missing if part != "session" or not known]
+    lookup.missing, lookup.complete, lookup.looked_at = missing, not missing, now
+    pauses = CONTACT_AGAIN if CONTACT in missing else AGAIN
+    if missing and looked < len(pauses):
+        _again(session, lookup, pauses[looked])
+    else:
+        lookup.done_at, lookup.next_at = now, None
+    session.commit()
+
+
+def _failed(session: Session, row_id: int, problem: ConnectionProblem) -> None:
+    """Keep why there was no answer, and try again if that makes sense."""
+    lookup = session.get(Lookup, row_id, with_for_update=True, populate_existing=True)
+    if lookup is None or lookup.done_at is not None:
+        session.rollback()
+        return
+    lookup.problem, lookup.failures = problem.code, lookup.failures + 1
+    if problem.needs_consent:
+        lookup.next_at = None
+    elif problem.retry_after is None:
+        lookup.done_at, lookup.next_at = utc_now(), None
+    else:
+        # Not all at once: many lookups may have met the same fault at the same moment.
+        spread = 1 + secrets.randbelow(50) / 100
+        pause = min(FIRST_PAUSE * 2 ** min(lookup.failures - 1, 10) * spread, LONGEST_PAUSE)
+        _again(session, lookup, max(pause, min(problem.retry_after, LONGEST_PAUSE)))
+    session.commit()
+
+
+def _again(session: Session, lookup: Lookup, seconds: float) -> None:
+    lookup.next_at = utc_now() + timedelta(seconds=seconds)
+    # One next time for each look: a job that runs twice does not make two.
+    key = f"{lookup.communication_id}:{lookup.looks}:{lookup.failures}:{int(lookup.next_at.timestamp())}"
+    queue.enqueue(session, NAME, lookup.communication_id, delay_seconds=seconds, key=key)

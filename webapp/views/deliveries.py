@@ -1,0 +1,168 @@
+"""«Передача»: how each communication's way to the outside cabinet stands, every attempt, and trying again."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from flask import Blueprint, abort, flash, g, render_template, request, url_for
+from flask_babel import gettext as _
+from flask_babel import ngettext
+from flask_login import current_user
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import joinedload
+
+from webapp import audit, queue
+from webapp.cabinets.dataapi import handing, words
+from webapp.extensions import db
+from webapp.models import CabinetKind, Communication, Delivery, DeliveryAttempt, DeliveryState, Role
+
+from .access import member
+from .communications import heading
+from .days import day_of, midnight
+from .delivery_card import STATE_NAMES, STATE_PILLS, about, why
+from .numbers import number_argument
+from .partial import done
+
+blueprint = Blueprint("deliveries", __name__, url_prefix="/a/<slug>/deliveries")
+
+PAGE_SIZE = 50
+
+
+@blueprint.get("")
+@member(Role.VIEWER)
+def index() -> str:
+    """The list, the latest first."""
+    chosen = _chosen()
+    before = number_argument("before")
+    query = (
+        select(Delivery)
+        .where(*_conditions(chosen))
+        .options(
+            joinedload(Delivery.communication).load_only(
+                Communication.type, Communication.started_at, Communication.contact_name,
+                Communication.contact_phone, Communication.contact_email, Communication.channel,
+            )
+        )
+    )  # fmt: skip
+    if before:
+        query = query.where(Delivery.id < before)
+    rows = list(db.session.scalars(query.order_by(Delivery.id.desc()).limit(PAGE_SIZE + 1)))
+    more, rows = len(rows) > PAGE_SIZE, rows[:PAGE_SIZE]
+    return render_template(
+        "deliveries/list.html",
+        rows=[{"delivery": row, "heading": heading(row.communication), "why": why(row)} for row in rows],
+        chosen=chosen,
+        states=STATE_NAMES,
+        pills=STATE_PILLS,
+        reasons=words.reasons(),
+        counts=handing.counts(db.session(), g.account.id),
+        outside=g.account.cabinet_kind == CabinetKind.DATAAPI,
+        older_url=url_for("deliveries.index", slug=g.account.slug, before=rows[-1].id, **chosen) if more else None,
+        newer_url=url_for("deliveries.index", slug=g.account.slug, **chosen) if before else None,
+    )
+
+
+@blueprint.get("/<int:number>")
+@member(Role.VIEWER)
+def show(number: int) -> str:
+    """One delivery: how it stands and every attempt, masked."""
+    found = _delivery(number)
+    attempts = db.session.scalars(
+        select(DeliveryAttempt)
+        .where(DeliveryAttempt.delivery_id == found.id)
+        .order_by(DeliveryAttempt.id.desc())
+        .limit(100)
+    ).all()
+    return render_template(
+        "deliveries/show.html",
+        **about(found),
+        attempts=attempts,
+        communication=found.communication,
+        title=_("Передача: %(what)s", what=heading(found.communication)),
+    )
+
+
+@blueprint.post("/<int:number>/retry")
+@member(Role.EDITOR)
+def retry(number: int) -> Any:
+    """Try one again at once."""
+    found = _delivery(number, lock=True)
+    if found.state in (DeliveryState.HELD, DeliveryState.FAILED, DeliveryState.PENDING):
+        if found.reason == "unverifiable":
+            # A person has looked and says that it is not there.
+            found.phase = "send"
+        if found.reason != handing.UNFINISHED:
+            handing.again(db.session(), found)
+            _record("delivery.retry", str(found.communication_id))
+        flash(_("Передаём ещё раз."), "ok")
+    db.session.commit()
+    return done(url_for("deliveries.show", slug=g.account.slug, number=number))
+
+
+@blueprint.post("/<int:number>/resend")
+@member(Role.EDITOR)
+def resend(number: int) -> Any:
+    """Delete it in the cabinet and send it as it is now."""
+    found = _delivery(number, lock=True)
+    if found.state == DeliveryState.DELIVERED:
+        handing.take_back(db.session(), found)
+        _record("delivery.resend", str(found.communication_id))
+        flash(_("Удаляем в кабинете и передаём заново."), "ok")
+    db.session.commit()
+    return done(url_for("deliveries.show", slug=g.account.slug, number=number))
+
+
+@blueprint.post("/retry")
+@member(Role.EDITOR)
+def retry_many() -> Any:
+    """Try again all that the filter shows and that does not go on by itself."""
+    chosen = _chosen(request.form)
+    # What may be in the cabinet already is only sent again one by one, by somebody who has looked.
+    number = handing.retry(db.session(), *_conditions(chosen), Delivery.reason != "unverifiable")
+    queue.enqueue(db.session(), "resume_deliveries", g.account.id)
+    _record("delivery.retry", str(number))
+    db.session.commit()
+    flash(ngettext("Передаём ещё раз: %(num)s обращение.", "Передаём ещё раз: %(num)s обращений.", number), "ok")
+    return done(url_for("deliveries.index", slug=g.account.slug, **chosen))
+
+
+def _chosen(sent: Any = None) -> dict[str, Any]:
+    """The filters of this request that are known, as parameters of an address."""
+    sent = request.args if sent is None else sent
+    values = {
+        "state": sent.get("state") if sent.get("state") in list(DeliveryState) else None,
+        "reason": sent.get("reason") if sent.get("reason") in words.reasons() else None,
+        "since": day_of(sent.get("since")),
+        "until": day_of(sent.get("until")),
+        "differs": "1" if sent.get("differs") == "1" else None,
+    }
+    return {name: value for name, value in values.items() if value}
+
+
+def _conditions(chosen: dict[str, Any]) -> list[ColumnElement[bool]]:
+    wanted = [Delivery.account_id == g.account.id]
+    if chosen.get("state"):
+        wanted.append(Delivery.state == chosen["state"])
+    if chosen.get("reason"):
+        wanted.append(Delivery.reason == chosen["reason"])
+    if chosen.get("differs"):
+        wanted.append(Delivery.is_different.is_(True))
+    if chosen.get("since"):
+        wanted.append(Delivery.created_at >= midnight(chosen["since"]))
+    if chosen.get("until"):
+        wanted.append(Delivery.created_at < midnight(chosen["until"] + timedelta(days=1)))
+    return wanted
+
+
+def _delivery(number: int, *, lock: bool = False) -> Delivery:
+    query = (
+        select(Delivery)
+        .options(joinedload(Delivery.communication))
+        .where(Delivery.id == number, Delivery.account_id == g.account.id)
+    )
+    return db.session.scalar(query.with_for_update(of=Delivery) if lock else query) or abort(404)
+
+
+def _record(action: str, subject: str) -> None:
+    audit.record(db.session, g.account.id, user=current_user, action=action, subject=subject, changes={})
