@@ -41,6 +41,14 @@ RULE_NAMES = {
 
 TYPE_NAMES = {"chat": _l("Чат"), "offline_message": _l("Заявка")}
 
+#: How the hand-over of a communication to an outside cabinet stands.
+DELIVERY_NAMES = {
+    "pending": _l("в очереди"),
+    "delivered": _l("передано"),
+    "held": _l("задержано"),
+    "failed": _l("не передано"),
+}
+
 
 def channel_name(channel: str | None) -> str:
     """The channel as the screen shows it."""

@@ -14,12 +14,13 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy.orm import joinedload
 
 from webapp import wording
-from webapp.models import Communication, Visit
+from webapp.models import Communication, Delivery, Visit
 
 _C = Communication
 _VISIT = joinedload(_C.visit).load_only(
     Visit.session_id, Visit.started_at, Visit.landing_url, Visit.referrer, Visit.marks, Visit.page_count
 )
+_DELIVERIES = joinedload(_C.delivery).load_only(Delivery.state, Delivery.external_id)
 _EMPLOYEE = joinedload(_C.employee)
 
 #: A heading of a file, and what stands below it: a text, a number, a moment, or None.
@@ -30,7 +31,8 @@ Cell = tuple[Any, Callable[[Communication], Any]]
 class Column:
     """One column. ``cells`` is what a file has of it; the page shows the first of them unless it knows better.
 
-    ``sort`` is the order that its heading offers (webapp.report.listing); ``number`` aligns it to the right.
+    ``sort`` is the order that its heading offers (webapp.report.listing); ``number`` aligns it to the right;
+    ``outside``: only of use to accounts with an outside cabinet.
     """
 
     key: str
@@ -39,6 +41,7 @@ class Column:
     sort: str | None = None
     needs: tuple[Any, ...] = ()
     number: bool = False
+    outside: bool = False
 
     def value(self, row: Communication) -> Any:
         """What the page shows."""
@@ -84,6 +87,8 @@ _TYPE = (_l("Тип"), lambda row: wording.type_name(row.type))
 _NUMBER = (_l("Номер в сервисе"), lambda row: row.vendor_id)
 _MESSAGES = (_l("Сообщений"), lambda row: row.message_count)
 _REPEATED = (_l("Контакт писал раньше"), lambda row: wording.yes_or_no(row.is_repeat))
+_DELIVERY = (_l("Передача"), lambda row: str(wording.DELIVERY_NAMES[row.delivery.state]) if row.delivery else None)
+_DELIVERED_AS = (_l("Номер во внешнем кабинете"), lambda row: row.delivery.external_id if row.delivery else None)
 _TEST = (_l("Проверка"), lambda row: wording.yes_or_no(row.is_test))
 
 COLUMNS: list[Column] = [
@@ -119,6 +124,7 @@ COLUMNS: list[Column] = [
     Column("repeat", _l("Контакт писал раньше"), [_REPEATED]),
     Column("vendor_id", _l("Номер в сервисе"), [_NUMBER]),
     Column("test", _l("Проверка"), [_TEST]),
+    Column("delivery", _l("Передача"), [_DELIVERY, _DELIVERED_AS], needs=(_DELIVERIES,), outside=True),
     _plain("id", _l("Номер обращения"), lambda row: row.id, number=True),
 ]
 

@@ -13,13 +13,13 @@ from datetime import date, timedelta
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import ColumnElement, Select, or_
+from sqlalchemy import ColumnElement, Select, exists, or_, select
 
 from webapp.contacts import normalise_email, normalise_phone
 from webapp.conversation import ConversationType
-from webapp.models import Account, Communication, CommunicationCount
+from webapp.models import Account, Communication, CommunicationCount, Delivery, DeliveryState
 from webapp.resolution import Rule
-from webapp.wording import CHANNEL_NAMES, RULE_NAMES, TYPE_NAMES
+from webapp.wording import CHANNEL_NAMES, DELIVERY_NAMES, RULE_NAMES, TYPE_NAMES
 
 from . import periods
 from .tokens import SHORTEST_DIGITS, Asked, value_token, words_of
@@ -45,6 +45,7 @@ class Field:
     """One filter. ``read`` makes a value of an address's text (ValueError: none), ``write`` the text again.
 
     ``options`` are the values to choose from; ``kind`` is the list of the directory where they are chosen by typing.
+    ``outside``: only of use to accounts with an outside cabinet.
     """
 
     key: str
@@ -56,6 +57,7 @@ class Field:
     write: Callable[[Any], str] = str
     condition: Callable[[Any], ColumnElement[bool]] | None = None
     candidates: Callable[[Any, int], Select[Any]] | None = None
+    outside: bool = False
 
     def holds(self, value: Any) -> ColumnElement[bool]:
         """The condition on a communication."""
@@ -132,6 +134,14 @@ def _with_visit(value: bool) -> ColumnElement[bool]:
     return Communication.visit_id.is_not(None) if value else Communication.visit_id.is_(None)
 
 
+def _delivered(state: str) -> ColumnElement[bool]:
+    return exists().where(Delivery.communication_id == Communication.id, Delivery.state == state)
+
+
+def _with_delivery(state: str, account: int) -> Select[Any]:
+    return select(Delivery.communication_id).where(Delivery.account_id == account, Delivery.state == state)
+
+
 _read_visit, _write_visit = _flag("yes", "no")
 _read_contact, _write_contact = _flag("repeat", "first")
 
@@ -158,6 +168,10 @@ FIELDS: list[Field] = [
     Field(
         "contact", _l("Контакт"), _read_contact, "is_repeat",
         {"first": _l("написал впервые"), "repeat": _l("писал раньше")}, write=_write_contact,
+    ),
+    Field(
+        "delivery", _l("Передача"), _one_of(*DeliveryState), None, DELIVERY_NAMES,
+        condition=_delivered, candidates=_with_delivery, outside=True,
     ),
 ]  # fmt: skip
 

@@ -105,12 +105,15 @@ class Page:
 
 def total(session: Session, filters: Filters, scope: Scope | None = None) -> Total:
     """How many there are: exactly where the counters know it, else as far as it is worth counting."""
+    behind = False
     if filters.can_be_counted:
         counts = count(session, filters, ("rule",), by_month=True)
-        return Total(counts.total, behind=counts.behind)
+        if not counts.behind:
+            return Total(counts.total)
+        behind = True
     scope = scope or look(session, filters, PAGE_SIZE + 1)
     number = at_most(session, scope.conditions, LARGEST_COUNT + 1)
-    return Total(min(number, LARGEST_COUNT), number > LARGEST_COUNT or not scope.complete)
+    return Total(min(number, LARGEST_COUNT), number > LARGEST_COUNT or not scope.complete, behind)
 
 
 def page(

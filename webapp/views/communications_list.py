@@ -12,7 +12,7 @@ from flask_login import current_user
 from sqlalchemy import select
 
 from webapp.extensions import db
-from webapp.models import Integration, Role, SavedView
+from webapp.models import CabinetKind, Integration, Role, SavedView
 from webapp.report import charts, listing
 from webapp.report.columns import COLUMNS, needs
 from webapp.report.filters import FIELDS, NONE, Field
@@ -134,6 +134,7 @@ def _page(
     is_empty = not page.rows and not filters.any and not before and not after
     query = view.address()
     keys = [column.key for column in view.columns]
+    has_outside = g.account.cabinet_kind != CabinetKind.EMBEDDED
     html = render_template(
         "communications/list.html",
         view=view,
@@ -143,7 +144,7 @@ def _page(
         first_steps=first_steps(integrations) if is_empty else None,
         query=query,
         link=lambda **changed: _url(view.address(**changed)),
-        fields={one.key: one for one in FIELDS},
+        fields={one.key: one for one in FIELDS if has_outside or not one.outside},
         in_sight=IN_SIGHT,
         written={one.key: one.write(filters.values[one.key]) for one in FIELDS if one.key in filters.values},
         pickers={one.key: _picker(one, filters.values) for one in FIELDS if one.kind},
@@ -151,7 +152,7 @@ def _page(
         presets=PRESETS,
         chips=_chips(view, integrations),
         breakdowns=BREAKDOWNS,
-        columns=COLUMNS,
+        columns=[one for one in COLUMNS if has_outside or not one.outside or one.key in keys],
         moved={key: [_moved(keys, key, by) for by in (-1, 1, 0)] for key in keys},
         keys=keys,
         columns_open=request.args.get("panel") == "columns",
