@@ -78,8 +78,11 @@ def is_search_table(name: str | None) -> bool:
     return bool(name) and (name == TABLE or name.startswith(f"{TABLE}_"))
 
 
-def create(connection: Connection) -> None:
-    """Make the index and the triggers where they are missing. Raises RuntimeError where SQLite has no FTS5."""
+def create(connection: Connection, triggers: bool = True) -> None:
+    """Make the index and the triggers where they are missing. Raises RuntimeError where SQLite has no FTS5.
+
+    Without ``triggers`` only the index, for loads that bring it up to date by themselves.
+    """
     on_sqlite = connection.dialect.name == "sqlite"
     if on_sqlite and not connection.scalar(text("SELECT sqlite_compileoption_used('ENABLE_FTS5')")):
         raise RuntimeError(
@@ -87,7 +90,8 @@ def create(connection: Connection) -> None:
             "use another build of Python, or PostgreSQL by DATABASE_URL"
         )
     for statement in SQLITE if on_sqlite else POSTGRESQL:
-        connection.exec_driver_sql(statement)
+        if triggers or "TRIGGER" not in statement:
+            connection.exec_driver_sql(statement)
 
 
 def drop(connection: Connection) -> None:
