@@ -45,7 +45,8 @@ def test_a_new_communication_is_indexed_and_counted_once(app, session):
         assert own.scalar(select(func.count()).select_from(DayToCount)) == 0
         kept = own.execute(select(CommunicationCount.grain, CommunicationCount.day, CommunicationCount.number)).all()
         day = day_of(AT, "Europe/Moscow")
-        assert sorted(map(tuple, kept)) == [(Grain.DAY, day, 1), (Grain.MONTH, month_of(day), 1)]
+        days = {(grain, day, 1) for grain in (Grain.DAY, Grain.SHORT_DAY)}
+        assert set(map(tuple, kept)) == days | {(grain, month_of(day), 1) for grain in (Grain.MONTH, Grain.SHORT_MONTH)}
         assert digest.run(own) is False, "nothing is left to do"
 
 
@@ -126,6 +127,12 @@ def test_the_counters_are_what_counting_gives(app, session):
                 .where(CommunicationCount.grain == grain)
             ).all()  # fmt: skip
             assert Counter({tuple(key): value for *key, value in kept}) == expected
+        for told in ({}, {"rule": "utm"}, {"contact": "repeat"}, {"channel": "telegram", "site": "none"}):
+            for period in ({}, {"since": "2025-12-05", "until": "2026-02-10"}):
+                filters = Filters.read(own.get_one(Account, number), values(**told, **period))
+                real = own.scalar(select(func.count()).select_from(Communication).where(*filters.conditions()))
+                for by_month in (False, True):
+                    assert count(own, filters, ("rule",), by_month).total == real, (told, period)
 
 
 def test_another_zone_is_another_set_of_days(app, session):

@@ -29,16 +29,22 @@ class CommunicationChange(Base):
 
 
 class Grain(StrEnum):
-    """The length of time that a counter is for."""
+    """What a counter is for: a day or a month, and either of them without the kinds that few questions are about.
+
+    Those (site, employee, integration, whether repeated) make most of the rows, and the usual charts need none of them.
+    """
 
     DAY = "d"
     MONTH = "m"
+    SHORT_DAY = "D"
+    SHORT_MONTH = "M"
 
 
 class CommunicationCount(Base):
     """How many communications of one kind there were in a day or a month of the account's zone.
 
-    ``day`` is the first day. Unknown values are 0 and the empty text, for a primary key takes no NULL.
+    ``day`` is the first day. Unknown values are 0 and the empty text, for a primary key takes no NULL; so are those of
+    the kinds that a short grain leaves out.
     """
 
     __tablename__ = "communication_count"

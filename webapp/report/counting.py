@@ -12,12 +12,12 @@ from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import and_, delete, func, insert, literal, literal_column, or_, select
+from sqlalchemy import and_, delete, false, func, insert, literal, literal_column, or_, select
 from sqlalchemy.orm import Session
 
 from webapp.models import Account, Communication, CommunicationChange, CommunicationCount, DayToCount, Grain
 
-from .filters import Filters
+from .filters import FIELDS, Filters
 from .periods import day_of, midnight, month_of, next_month
 
 #: Days that are behind are counted while one waits, up to so many communications and days.
@@ -29,6 +29,9 @@ BACKLOG = 2000
 #: The kinds in the counters' order.
 KINDS = ("rule", "type", "channel", "integration_id", "site_id", "campaign_id", "source_id", "employee_id",
          "has_visit", "is_repeat")  # fmt: skip
+
+#: Kinds that a short grain leaves out.
+SELDOM = {"integration_id", "site_id", "employee_id", "is_repeat"}
 
 _C = Communication
 # Written into the SQL: two parameters of one value are two expressions to PostgreSQL, which groups by one of them.
@@ -53,8 +56,16 @@ def recount(session: Session, account: Account, days: Iterable[date]) -> None:
     days = set(days)
     for day in sorted(days):
         _replace(session, account, Grain.DAY, day, _of_day(account, day))
+        _replace(session, account, Grain.SHORT_DAY, day, _sum(account, Grain.SHORT_DAY, day, Grain.DAY, _next_day(day)))
     for month in sorted({month_of(day) for day in days}):
-        _replace(session, account, Grain.MONTH, month, _of_month(account, month))
+        end = next_month(month)
+        _replace(session, account, Grain.MONTH, month, _sum(account, Grain.MONTH, month, Grain.DAY, end))
+        short = _sum(account, Grain.SHORT_MONTH, month, Grain.SHORT_DAY, end)
+        _replace(session, account, Grain.SHORT_MONTH, month, short)
+
+
+def _next_day(day: date) -> date:
+    return day + timedelta(days=1)
 
 
 def _of_day(account: Account, day: date) -> Any:
@@ -64,25 +75,28 @@ def _of_day(account: Account, day: date) -> Any:
         .where(
             _C.account_id == account.id,
             _C.started_at >= midnight(day, zone),
-            _C.started_at < midnight(day + timedelta(days=1), zone),
+            _C.started_at < midnight(_next_day(day), zone),
         )
         .group_by(*_TOLD.values())
     )
 
 
-def _of_month(account: Account, month: date) -> Any:
-    kinds = [getattr(CommunicationCount, name) for name in KINDS]
+def _sum(account: Account, grain: Grain, first: date, of: Grain, end: date) -> Any:
+    """The counters of a longer time, or of fewer kinds, out of those that are there."""
+    short = grain in (Grain.SHORT_DAY, Grain.SHORT_MONTH)
+    nothing = {"is_repeat": false()} if short else {}
+    nothing |= dict.fromkeys(SELDOM - {"is_repeat"}, _NO_NUMBER) if short else {}
+    kinds = [nothing.get(name, getattr(CommunicationCount, name)) for name in KINDS]
+    by = [getattr(CommunicationCount, name) for name in KINDS if name not in nothing]
     return (
-        select(
-            literal(account.id), literal(str(Grain.MONTH)), literal(month), *kinds, func.sum(CommunicationCount.number)
-        )
+        select(literal(account.id), literal(str(grain)), literal(first), *kinds, func.sum(CommunicationCount.number))
         .where(
             CommunicationCount.account_id == account.id,
-            CommunicationCount.grain == Grain.DAY,
-            CommunicationCount.day >= month,
-            CommunicationCount.day < next_month(month),
+            CommunicationCount.grain == of,
+            CommunicationCount.day >= first,
+            CommunicationCount.day < end,
         )
-        .group_by(*kinds)
+        .group_by(*by)
     )
 
 
@@ -124,9 +138,11 @@ def count(session: Session, filters: Filters, names: Sequence[str], by_month: bo
     late, behind = _late_days(session, filters)
     found = Counts(names, by_month, behind)
     columns = [getattr(CommunicationCount, name) for name in names]
+    asked = {one.column for one in FIELDS if one.key in filters.values} | set(names)
+    grains = (Grain.DAY, Grain.MONTH) if asked & SELDOM else (Grain.SHORT_DAY, Grain.SHORT_MONTH)
     totals = select(CommunicationCount.day, *columns, func.sum(CommunicationCount.number)).where(*filters.counted())
     for day, *values, number in session.execute(
-        totals.where(_of_period(filters, by_month, late)).group_by(CommunicationCount.day, *columns)
+        totals.where(_of_period(filters, by_month, late, *grains)).group_by(CommunicationCount.day, *columns)
     ):
         found.add(day, values, int(number))
     for day in late:
@@ -151,7 +167,7 @@ def _count_now(session: Session, filters: Filters, day: date, found: Counts) -> 
         .where(
             *filters.conditions(),
             _C.started_at >= midnight(day, zone),
-            _C.started_at < midnight(day + timedelta(days=1), zone),
+            _C.started_at < midnight(_next_day(day), zone),
         )
         .group_by(*told)
     )
@@ -159,10 +175,10 @@ def _count_now(session: Session, filters: Filters, day: date, found: Counts) -> 
         found.add(day, values, number)
 
 
-def _of_period(filters: Filters, by_month: bool, late: Sequence[date]) -> Any:
+def _of_period(filters: Filters, by_month: bool, late: Sequence[date], a_day: Grain, a_month: Grain) -> Any:
     """Whole months by their own counters, what is left of the others by days; days that are behind not at all."""
     day, grain = CommunicationCount.day, CommunicationCount.grain
-    days = [grain == Grain.DAY]
+    days = [grain == a_day]
     if late:
         days.append(day.not_in(late))
     since, until = filters.since, filters.until
@@ -175,7 +191,7 @@ def _of_period(filters: Filters, by_month: bool, late: Sequence[date]) -> Any:
     first = (since if since == month_of(since) else next_month(since)) if since else None
     end = month_of(until + timedelta(days=1)) if until else None
     broken = {month_of(one) for one in late}
-    months = [grain == Grain.MONTH, *([day >= first] if first else []), *([day < end] if end else [])]
+    months = [grain == a_month, *([day >= first] if first else []), *([day < end] if end else [])]
     if broken:
         months.append(day.not_in(broken))
     edges = [and_(day >= one, day < next_month(one)) for one in broken]
@@ -202,7 +218,7 @@ def _late_days(session: Session, filters: Filters) -> tuple[list[date], bool]:
         return [], False
     zone = account.timezone
     spans = [
-        and_(_C.started_at >= midnight(day, zone), _C.started_at < midnight(day + timedelta(days=1), zone))
+        and_(_C.started_at >= midnight(day, zone), _C.started_at < midnight(_next_day(day), zone))
         for day in late[: MOST_DAYS_NOW + 1]
     ]
     few = select(_C.id).where(_C.account_id == account.id, or_(*spans)).limit(MOST_COUNTED_NOW + 1).subquery()
