@@ -100,7 +100,7 @@ def test_progress_is_told_while_the_file_is_made(app, session, viewer, integrati
 
     def listening(own: Any, number: int, **values: Any) -> None:
         tell(own, number, **values)
-        seen.append(own.execute(select(Export.done, Export.total).where(Export.id == number)).one()._tuple())
+        seen.append(own.execute(select(Export.done, Export.total).where(Export.id == number)).one())
         own.rollback()
 
     monkeypatch.setattr(exports, "_tell", listening)
