@@ -55,6 +55,13 @@ def test_columns_are_those_of_the_address_in_its_order(session, viewer, integrat
     assert page.select_one(".card-table tbody a")["href"].startswith(f"{LIST}/"), "the first column leads to the page"
 
 
+@pytest.mark.parametrize("first", [column.key for column in COLUMNS])
+def test_whatever_stands_first_the_page_of_a_row_is_reached(session, viewer, integration, first):
+    number = add(session, integration, "1")
+    links = viewer.get(f"{LIST}?columns={first},rule").select(".card-table tbody a")
+    assert [link["href"] for link in links] == [f"{LIST}/{number}"]
+
+
 def test_every_column_can_be_shown(session, viewer, account, integration):
     """Of a communication that has everything and of one that has nothing."""
     visit = make_visit(session, account, landing_url="https://shop.example/", referrer="https://yandex.ru/")
