@@ -8,7 +8,7 @@ import sqlite3
 import sys
 from pathlib import Path
 
-from bench import counter, deliveries, intake, pages, site_script
+from bench import counter, deliveries, intake, pages, report, site_script
 
 RESULTS = Path(__file__).with_name("results.md")
 
@@ -19,7 +19,14 @@ measured in the same run.
 """
 
 
-PARTS = {"intake": intake, "counter": counter, "site_script": site_script, "pages": pages, "deliveries": deliveries}
+PARTS = {
+    "intake": intake,
+    "counter": counter,
+    "site_script": site_script,
+    "pages": pages,
+    "report": report,
+    "deliveries": deliveries,
+}
 
 
 def main() -> None:

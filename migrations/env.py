@@ -4,13 +4,13 @@ from alembic import context
 from flask import current_app
 
 from webapp.extensions import db
-from webapp.models import Base
+from webapp.models import Base, is_search_table
 from webapp.models.base import Encrypted, Moment
 from webapp.queue import is_engine_table
 
 
 def include_name(name, kind, _parents):
-    return not (kind == "table" and name and is_engine_table(name))
+    return not (kind == "table" and name and (is_engine_table(name) or is_search_table(name)))
 
 
 def render_item(kind, item, _context):

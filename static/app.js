@@ -272,6 +272,15 @@
     focused = null;
   }
 
+  /* A choice that needs no button: select[data-submit-on-change]. Not by keyboard, where every arrow would be a choice. */
+
+  let pointed = false;
+  document.addEventListener("pointerdown", () => (pointed = true));
+  document.addEventListener("keydown", () => (pointed = false));
+  document.addEventListener("change", (event) => {
+    if (pointed && event.target.matches("[data-submit-on-change]")) event.target.form.requestSubmit();
+  });
+
   /* Menus close by themselves; links of the error summary lead into the field, not only to it. */
 
   document.addEventListener("click", (event) => {

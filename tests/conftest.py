@@ -84,7 +84,8 @@ def empty_tables() -> None:
     attribution.forget()
     hooks.forget()
     counter.forget()
-    names = [table.name for table in reversed(Base.metadata.sorted_tables)]
+    # Deleting communications is a change of them, too.
+    names = [*(table.name for table in reversed(Base.metadata.sorted_tables)), "communication_change"]
     with db.engine.begin() as connection:
         on_postgresql = connection.dialect.name == "postgresql"
         schema = f"{queue.SCHEMA}." if on_postgresql else ""

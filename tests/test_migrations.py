@@ -21,7 +21,7 @@ from tests.databases import KINDS, drop_database, fresh_database
 from webapp import queue
 from webapp.database import prepare_engine
 from webapp.extensions import db
-from webapp.models import Base
+from webapp.models import Base, search_index
 from webapp.views import ROOT
 
 MIGRATIONS = ROOT / "migrations"
@@ -180,6 +180,29 @@ def test_upgrading_twice_changes_nothing(migrating: Flask) -> None:
     flask_migrate.upgrade()
 
     assert shape() == before
+
+
+def test_changes_of_communications_are_told_after_all_migrations(migrating: Flask) -> None:
+    """On SQLite a table that is made anew loses its triggers: a migration that does so must make them again."""
+    flask_migrate.upgrade()
+
+    on_sqlite = db.engine.dialect.name == "sqlite"
+    query = "SELECT name FROM sqlite_master WHERE type = 'trigger'" if on_sqlite else "SELECT tgname FROM pg_trigger"
+    with db.engine.connect() as connection:
+        found = set(connection.scalars(sa.text(query)))
+    expected = {"communication_written", "communication_changed"} | ({"communication_deleted"} if on_sqlite else set())
+    assert found >= expected
+
+
+def test_a_sqlite_without_full_text_search_is_told_in_words() -> None:
+    class Without:
+        dialect = sa.create_mock_engine("sqlite://", lambda *_: None).dialect
+
+        def scalar(self, _query: object) -> int:
+            return 0
+
+    with pytest.raises(RuntimeError, match="built without FTS5, which the search needs"):
+        search_index.create(Without())
 
 
 def test_every_foreign_key_is_indexed(migrating: Flask) -> None:

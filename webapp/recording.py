@@ -205,6 +205,7 @@ def _record_conversation(
             type=str(told.type),
             vendor_id=told.vendor_id,
             is_test=occasion.is_test,
+            is_repeat=False,
             created_at=utc_now(),
             utm={},
             clues={},

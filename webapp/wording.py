@@ -41,6 +41,14 @@ RULE_NAMES = {
 
 TYPE_NAMES = {"chat": _l("Чат"), "offline_message": _l("Заявка")}
 
+#: How the hand-over of a communication to an outside cabinet stands.
+DELIVERY_NAMES = {
+    "pending": _l("в очереди"),
+    "delivered": _l("передано"),
+    "held": _l("задержано"),
+    "failed": _l("не передано"),
+}
+
 
 def channel_name(channel: str | None) -> str:
     """The channel as the screen shows it."""
@@ -55,6 +63,22 @@ def rule_name(rule: str) -> str:
 def type_name(kind: str) -> str:
     """Chat or request."""
     return str(TYPE_NAMES.get(kind, kind))
+
+
+def yes_or_no(value: bool) -> str:
+    """A fact that is or is not."""
+    return _("да") if value else _("нет")
+
+
+def without(kind: str) -> str:
+    """What those are called that have no campaign, source or channel."""
+    names = {"campaign": _("Без кампании"), "source": _("Без источника"), "channel": _("Канал неизвестен")}
+    return names.get(kind) or _("Не указано")
+
+
+def removed(number: int) -> str:
+    """What stands for an entry that is no more."""
+    return _("№ %(number)s (удалено)", number=number)
 
 
 #: Further facts of a conversation; a vendor's own word is shown as it is.
@@ -116,7 +140,7 @@ class Names:
     def __call__(self, kind: str, number: int | None) -> str:
         if number is None:
             return "—"
-        return self._known.get(kind, {}).get(number) or _("№ %(number)s (удалено)", number=number)
+        return self._known.get(kind, {}).get(number) or removed(number)
 
 
 Writer = Callable[[Mapping[str, Any], Names], str]

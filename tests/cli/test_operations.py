@@ -18,7 +18,15 @@ from webapp import queue
 from webapp.cli import operations
 from webapp.extensions import db
 from webapp.intake import accept
-from webapp.models import EventState, Invitation, WebhookEvent, WorkerBeat, utc_now
+from webapp.models import (
+    CommunicationChange,
+    CommunicationCount,
+    EventState,
+    Invitation,
+    WebhookEvent,
+    WorkerBeat,
+    utc_now,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -67,6 +75,17 @@ def test_preparing_the_tables_again_changes_nothing(runner, session):
     run(runner, "database", "prepare")
     run(runner, "database", "prepare")
     assert make_account(session, "other").id == 2
+
+
+def test_the_report_is_brought_up_to_date_by_a_command(runner, session):
+    integration = make_integration(session, make_account(session))
+    accept(session, integration, b'{"event_name": "chat_finished", "chat_id": 5, "chat": {"messages": []}}')
+    session.commit()
+    result = runner.invoke(args=["database", "digest"])
+    assert result.exit_code == 0, result.output
+    session.rollback()
+    assert session.scalars(select(CommunicationChange)).all() == []
+    assert {count.number for count in session.scalars(select(CommunicationCount))} == {1}
 
 
 def test_an_embedded_cabinet_has_nothing_to_read(runner, session):
@@ -139,12 +158,15 @@ def test_a_real_worker_processes_a_job_and_stops_on_sigterm(app, session):
     try:
         deadline = time.monotonic() + 60
         state, beats = EventState.STORED, []
-        while time.monotonic() < deadline and not (state == EventState.DONE and beats):
+        counts: list[int] = []
+        while time.monotonic() < deadline and not (state == EventState.DONE and beats and counts):
             time.sleep(0.2)
             session.rollback()
             state = session.scalars(select(WebhookEvent.state)).one()
             beats = session.scalars(select(WorkerBeat.worker)).all()
+            counts = list(session.scalars(select(CommunicationCount.number)))
         assert state == EventState.DONE
+        assert set(counts) == {1}, "the report is brought up to date besides"
         assert len(beats) == 1
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0

@@ -1,9 +1,10 @@
 """`make demo`: the product with an example cabinet, stand-ins for Jivo and amoCRM beside it, and people who write.
 
-The first start prepares DATA_DIR (./data/demo) and sends the chats of the last 30 days through the real webhook; then a
-chat comes every 20 seconds. Ctrl-C ends everything. Environment: DATA_DIR, PORT (8000), DEMO_CHATS (300), DEMO_PAUSE
-(seconds, 20), DEMO_JIVO_PORT (9100), DEMO_SITE_PORT (9200), DEMO_AMO_PORT (9300), DEMO_DATABASE_URL (SQLite in
-DATA_DIR). DATABASE_URL is not looked at: invented chats must never get into a real cabinet.
+The first start prepares DATA_DIR (./data/demo), takes in a year of chats at once (demo_year) and sends the last 30 days
+through the real webhook; then a chat comes every 20 seconds. Ctrl-C ends everything. Environment: DATA_DIR,
+PORT (8000), DEMO_YEAR (chats, 4000), DEMO_CHATS (300), DEMO_PAUSE (seconds, 20), DEMO_JIVO_PORT (9100), DEMO_SITE_PORT
+(9200), DEMO_AMO_PORT (9300), DEMO_DATABASE_URL (SQLite in DATA_DIR). DATABASE_URL is not looked at: invented chats must
+never get into a real cabinet.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from webapp.supervisor import Program, run
 from . import demo_amocrm, demo_dataapi
 from .demo_chats import DemoChat, chat, past_moments
 from .demo_site import advertised, open_site
+from .demo_year import session_of, with_session
 from .jivo import JivoDouble
 
 ROOT = Path(__file__).parents[2]
@@ -47,7 +49,8 @@ BANNER = """
 
   Что посмотреть
     Обращения и цели  {url}/a/{account}/communications
-        Откройте любое обращение: видно, почему оно отнесено к этой кампании, правило за правилом.
+        Год обращений: фильтры, графики, колонки, виды, выгрузка. Откройте любое обращение: видно, почему оно
+        отнесено к этой кампании, правило за правилом.
     Интеграция Jivo   {url}/a/{account}/integrations/{integration}
         Viber и Avito уже пишут, но не сопоставлены: страница сама их предложит. Отправьте проверочный чат.
     Интеграция amoCRM {url}/a/{account}/integrations/amo
@@ -118,7 +121,11 @@ def _prepare(state: State) -> None:
     state.keep(password=secrets.token_urlsafe(9), started=int(time.time()), sent=0)
     _flask("config", "apply", "docs/demo.yaml")
     _flask("user", "create", EMAIL, "--account", ACCOUNT, "--role", "owner", typed=state.kept["password"])
-    state.keep(prepared=True, volume=int(os.environ.get("DEMO_CHATS") or 300))
+    year, volume = int(os.environ.get("DEMO_YEAR") or 4000), int(os.environ.get("DEMO_CHATS") or 300)
+    numbers = (str(number) for number in (year, volume, state.kept["started"]))
+    command = (sys.executable, "-m", "tests.doubles.demo_year", ACCOUNT, INTEGRATION, *numbers)
+    subprocess.run(command, check=True, cwd=ROOT)
+    state.keep(prepared=True, year=year, volume=volume)
 
 
 def _flask(*arguments: str, typed: str = "") -> str:
@@ -150,18 +157,19 @@ def send_chats() -> None:
 
 def _send(state: State, feed: Feed, pause: float) -> None:
     """What is missing of the past, then one chat after the other."""
-    volume = state.kept["volume"]
+    volume, year = state.kept["volume"], state.kept.get("year", 0)
     moments = past_moments(volume, state.kept["started"])
     if state.kept["sent"] < volume:
         print(f"  Присылаем чаты за последние 30 дней ({volume})…", flush=True)
     while state.kept["sent"] < volume:
         number = state.kept["sent"] + 1
-        feed.send(chat(number, moments[number - 1]), seconds_between=0)
+        told, at = chat(year + number, moments[number - 1]), moments[number - 1]
+        feed.send(with_session(told, session_of(told, at, state.kept["started"])), seconds_between=0)
         state.keep(sent=number)
     print("  Прошлое на месте. Дальше — по одному.", flush=True)
     while True:
         number = state.kept["sent"] + 1
-        feed.send(chat(number, int(time.time())), seconds_between=min(CHAT_SECONDS, pause))
+        feed.send(chat(year + number, int(time.time())), seconds_between=min(CHAT_SECONDS, pause))
         state.keep(sent=number)
         time.sleep(pause)
 

@@ -142,7 +142,7 @@ class JivoDouble(Double):
         """Send one event, as often as the switches say; gives the last attempt. Raises Refused."""
         wanted = Order.read(order)
         switches = self.switches | dict(wanted.switches)
-        content, headers = self._content(wanted, switches)
+        content, headers = self.content(wanted)
         for attempt in range(1, switches["retries"] + 2):
             if self._disabled(wanted.url, switches):
                 return self._note(
@@ -187,8 +187,9 @@ class JivoDouble(Double):
         with ThreadPoolExecutor(min(MOST_AT_ONCE, len(orders))) as pool:
             return list(pool.map(in_its_turn, range(len(orders))))
 
-    def _content(self, order: Order, switches: Mapping[str, Any]) -> tuple[bytes, dict[str, str]]:
+    def content(self, order: Order) -> tuple[bytes, dict[str, str]]:
         """The bytes of the body and the headers that describe it."""
+        switches = self.switches | dict(order.switches)
         number = order.chat if order.chat is not None else next(self._chats)
         at = order.at if order.at is not None else int(self.clock.now())
         chat = Chat(number, order.visitor if order.visitor is not None else 1000 + number, at)

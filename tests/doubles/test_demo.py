@@ -68,6 +68,7 @@ def demo(data_dir: Path, database: str) -> Iterator[Demo]:
         "DEMO_DATABASE_URL": database,
         "DEMO_JIVO_PORT": "0",
         "DEMO_SITE_PORT": "0",
+        "DEMO_YEAR": "40",
         "DEMO_AMO_PORT": "0",
         "DEMO_CHATS": str(CHATS),
         "DEMO_PAUSE": "0.3",

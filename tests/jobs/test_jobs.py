@@ -14,7 +14,7 @@ from webapp.jobs import _in_context
 def test_every_module_is_a_job_of_its_name(app):
     found = jobs.handlers(app)
     assert set(found) == {
-        *("close_idle_chats", "process_stored", "purge_expired", "replay_failed"),
+        *("close_idle_chats", "make_export", "process_stored", "purge_expired", "replay_failed"),
         *("erase_contact", "import_archive", "reattribute", "replay_events", "undo_reattribution"),
         *("send_alert", "watch"),
         *("confirm", "probe", "resume_deliveries", "sync", "upload"),

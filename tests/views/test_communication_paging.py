@@ -11,7 +11,7 @@ import pytest
 from tests.factories import make_integration
 from tests.views.acting import make_communication, said, walk
 from webapp.models import Integration
-from webapp.views import communications
+from webapp.report import listing
 
 LIST = "/a/romashka/communications"
 AT = datetime(2026, 3, 9, 11, 5, 0, 123457, tzinfo=UTC)
@@ -104,7 +104,9 @@ def test_a_page_that_is_just_full_has_no_next(session, viewer, integration):
 
 
 def test_the_pager_says_how_many_there_are_as_far_as_it_is_worth_counting(session, viewer, integration, monkeypatch):
-    fill(session, integration, scattered())
+    fill(session, integration, scattered(), text="чат")
     assert said(viewer.get(LIST).select_one(".pager-text")) == "50 из 130"
-    monkeypatch.setattr(communications, "LARGEST_COUNT", 100)
-    assert said(viewer.get(LIST).select_one(".pager-text")) == "50 из более чем 100"
+    monkeypatch.setattr(listing, "LARGEST_COUNT", 100)
+    assert said(viewer.get(LIST).select_one(".pager-text")) == "50 из 130", "the counters know it exactly"
+    assert said(viewer.get(f"{LIST}?q=Имя").select_one(".pager-text")) == "0 из 0"
+    assert said(viewer.get(f"{LIST}?q=чат").select_one(".pager-text")) == "50 из более чем 100"

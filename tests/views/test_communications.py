@@ -67,8 +67,8 @@ def test_the_list_shows_type_time_contact_channel_target_and_rule(session, viewe
         session, integration, "3", contact_name=None, finished_at=None, started_at=AT - timedelta(minutes=2)
     )  # fmt: skip
     page = viewer.get(LIST)
-    assert [said(cell) for cell in page.select("thead th")] == [
-        "Время",
+    assert [said(cell) for cell in page.select(".card-table thead th")] == [
+        "Время ↓",
         "Обращение",
         "Контакт",
         "Канал",
@@ -88,7 +88,7 @@ def test_the_latest_is_first_and_leads_to_its_page(session, viewer, integration)
     numbers = [
         add(session, integration, str(minute), started_at=AT + timedelta(minutes=minute)) for minute in (2, 9, 5)
     ]
-    links = [link["href"] for link in viewer.get(LIST).select("tbody a")]
+    links = [link["href"] for link in viewer.get(LIST).select(".card-table tbody a")]
     assert links == [f"{LIST}/{numbers[place]}" for place in (1, 2, 0)]
 
 
@@ -113,18 +113,21 @@ def test_every_rule_and_type_can_be_chosen_and_the_choice_stays(session, viewer,
     offered = {field: [option["value"] for option in page.select(f"#{field} option")] for field in ("type", "rule")}
     assert offered == {
         "type": ["", "chat", "offline_message"],
-        "rule": ["", "visit", "beacon", "contact", "utm", "channel", "default", "none"],
+        "rule": [
+            *("", "visit", "beacon", "contact", "utm", "channel", "default", "none"),
+            *("sessions", "marks", "rest"),
+        ],
     }
-    assert filled(page.select_one("form.filters")) == {
+    sent = filled(page.select_one("form.filters"))
+    assert {name: value for name, value in sent.items() if value} == {
         "since": "2026-03-01",
         "until": "2026-03-31",
         "type": "chat",
-        "integration": "",
         "rule": "none",
         "q": "Имя",
     }
     assert len(rows(page)) == 1
-    assert page.find("a", string="Сбросить")["href"] == LIST
+    assert page.select_one(".chips li:last-child a")["href"] == LIST
 
 
 def test_days_are_days_of_the_accounts_zone(session, viewer, account, integration):
@@ -250,7 +253,7 @@ def test_a_search_without_result_says_so_and_shows_what_was_searched(session, vi
     add(session, integration)
     page = viewer.get(LIST, query_string={"q": '"><b>нет'})
     assert page.find(id="q")["value"] == '"><b>нет'
-    assert "По этим условиям ничего не нашлось." in said(page.select_one("tbody"))
+    assert "По этим условиям ничего не нашлось." in said(page.select_one(".card-table tbody"))
 
 
 def test_other_accounts_are_neither_listed_nor_offered_nor_found(session, viewer, account, integration):

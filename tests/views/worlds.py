@@ -31,10 +31,12 @@ from webapp.models import (
     Communication,
     Delivery,
     DeliveryAttempt,
+    Export,
     Integration,
     Invitation,
     Reconciliation,
     Role,
+    SavedView,
     WebhookEvent,
     utc_now,
 )
@@ -71,6 +73,7 @@ class World:
             "kind": kind,
             "number": number,
             "token": f"no-such-token-{self.mark}",
+            "name": "csv",
         }
 
 
@@ -92,7 +95,9 @@ def make_world(app: Flask, session: Session, slug: str) -> World:
     integration.point_to("source", None, source.id, site.id)
     visit = make_visit(session, account, f"session-{mark}", landing_url=f"https://{mark}.example/", site_id=site.id)
     invitation, _token = Invitation.make(session.get(Account, account.id), f"{mark}@invited.example", Role.EDITOR)
-    session.add(invitation)
+    view = SavedView(account_id=account.id, user_id=member.id, name=f"Вид {mark}", query={"q": mark})
+    export = Export(account_id=account.id, user_id=member.id, format="csv", language="ru", query={"q": mark})
+    session.add_all([invitation, view, export])
     session.commit()
     path, key, secret = integration.hook_path("telegram"), integration.key, integration.webhook_secret
     public_id, visit_number = integration.public_id, visit.id
@@ -118,6 +123,9 @@ def make_world(app: Flask, session: Session, slug: str) -> World:
             "people.revoke": invitation.id,
             "alerts.hide": make_alert(session, account, integration=mark).id,
             "tasks.show": make_task(session, account, actor=f"{mark}@member.example").id,
+            "communications.delete_view": view.id,
+            "communications.download": export.id,
+            "communications.delete_export": export.id,
         },
     )
     world.numbers["events.replay"] = world.numbers["events.show"]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import signal
 import socket
 import threading
+import time
 from datetime import timedelta
 from typing import Any
 
 import click
 import flask_migrate
-from flask import current_app
+import structlog
+from flask import Flask, current_app
 from flask.cli import AppGroup, with_appcontext
 from flask_babel import force_locale
 from sqlalchemy import delete, select
@@ -20,17 +22,23 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from webapp import jobs, queue
 from webapp.cabinets.dataapi import syncing, words
 from webapp.cabinets.dataapi.failures import Failure
-from webapp.database import reading_only
+from webapp.database import begin_as_reader, reading_only
 from webapp.extensions import db
 from webapp.models import CabinetKind, Invitation, Role, User, WorkerBeat, utc_now
+from webapp.report import digest
 
 from .lookup import account_by_slug, outside_url, settings
+
+log = structlog.get_logger()
 
 cabinet = AppGroup("cabinet", help="The cabinets that communications go to.")
 database = AppGroup("database", help="The database's tables.")
 
 #: Beats of workers that have been gone for longer are forgotten.
 OLDEST_BEAT = timedelta(days=7)
+
+#: Seconds between two looks at what has changed.
+SHORTEST_PAUSE = 0.5
 
 
 @cabinet.command("sync")
@@ -66,6 +74,12 @@ def prepare() -> None:
     queue.prepare()
 
 
+@database.command("digest")
+def digest_changes() -> None:
+    """Bring the search index and the counters of «Обращения и цели» up to date now; the worker does so all the time."""
+    digest.run_all(db.session())
+
+
 @click.command("welcome-link")
 @with_appcontext
 def welcome_link() -> None:
@@ -95,6 +109,7 @@ def worker() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     _forget_old_beats()
+    threading.Thread(target=_digest, args=(current_app._get_current_object(), stop), daemon=True).start()
     try:
         queue.work(
             jobs.handlers(current_app._get_current_object()),
@@ -105,6 +120,24 @@ def worker() -> None:
         )
     finally:
         _forget(executor_id)
+
+
+def _digest(app: Flask, stop: threading.Event) -> None:
+    """Keep the search index and the counters up to date: within a second, in half of the time at most."""
+    pause = SHORTEST_PAUSE
+    while not stop.wait(pause):
+        with app.app_context():
+            begin_as_reader(False)
+            started = time.monotonic()
+            try:
+                more = digest.run(db.session())
+            except Exception:
+                log.exception("digest_failed")
+                more = False
+            finally:
+                db.session.remove()
+        took = time.monotonic() - started
+        pause = min(took, SHORTEST_PAUSE) if more else max(SHORTEST_PAUSE, took * 10)
 
 
 def beat(name: str) -> None:

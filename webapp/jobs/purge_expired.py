@@ -27,6 +27,7 @@ from webapp.models import (
     event_communication,
     utc_now,
 )
+from webapp.report.exports import forget_old
 from webapp.tasks import LONGEST_ARRIVAL, UNDO_LIFE, end
 
 log = structlog.get_logger()
@@ -44,6 +45,7 @@ def handle(row_id: int) -> None:
     for number in numbers:
         _purge(session, number)
     _purge_tasks(session)
+    forget_old(session)
 
 
 def _purge(session: Session, number: int) -> None:

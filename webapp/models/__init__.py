@@ -18,7 +18,19 @@ from .directory import KINDS, PICKED, Campaign, Employee, Site, Source, Tag, cle
 from .event import EventState, WebhookEvent, event_communication
 from .integration import ChannelMapping, Integration, Target, TargetKind, Widget, hash_secret
 from .pacing import Lane
+from .report import (
+    CommunicationChange,
+    CommunicationCount,
+    CountedZone,
+    DayToCount,
+    Export,
+    ExportPart,
+    ExportState,
+    Grain,
+    SavedView,
+)
 from .revisions import count_changes
+from .search_index import is_search_table
 from .task import LIVE, Redecision, Task, TaskFile, TaskKind, TaskState
 from .visit import ScriptSighting, VendorClient, Visit, VisitTie
 
@@ -40,12 +52,20 @@ __all__ = [
     "Campaign",
     "ChannelMapping",
     "Communication",
+    "CommunicationChange",
+    "CommunicationCount",
+    "CountedZone",
+    "DayToCount",
     "Delivery",
     "DeliveryAttempt",
     "DeliveryPhase",
     "DeliveryState",
     "Employee",
     "EventState",
+    "Export",
+    "ExportPart",
+    "ExportState",
+    "Grain",
     "Integration",
     "Invitation",
     "Lane",
@@ -54,6 +74,7 @@ __all__ = [
     "Reconciliation",
     "Redecision",
     "Role",
+    "SavedView",
     "ScriptSighting",
     "Site",
     "Source",
@@ -78,6 +99,7 @@ __all__ = [
     "fold",
     "hash_secret",
     "integration_authorization",
+    "is_search_table",
     "use_encryption_keys",
     "utc_now",
 ]

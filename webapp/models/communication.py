@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from webapp.marks import known_utm
@@ -74,6 +74,8 @@ class Communication(Numbered, Base):
     details: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
     search_text: Mapped[str] = mapped_column(Text, default="")
     is_test: Mapped[bool] = mapped_column(default=False)
+    # Whether its contact had written before: set by webapp.report.digest, soon after.
+    is_repeat: Mapped[bool] = mapped_column(default=False, server_default=false())
 
     integration: Mapped[Integration] = relationship()
     employee: Mapped[Employee | None] = relationship()

@@ -154,3 +154,7 @@ class CabinetPause(Numbered, Base):
     since: Mapped[datetime] = mapped_column(Moment)
     next_probe_at: Mapped[datetime] = mapped_column(Moment)
     probes: Mapped[int] = mapped_column(default=0)
+
+
+#: What a list of communications shows of it.
+Communication.delivery = relationship(Delivery, viewonly=True, uselist=False)

@@ -18,6 +18,8 @@ def init_app(app: Flask) -> None:
         auth,
         cabinet,
         communications,
+        communications_export,
+        communications_list,
         connections,
         counter,
         deliveries,
@@ -43,10 +45,12 @@ def init_app(app: Flask) -> None:
     )
 
     numbers.init_app(app)
-    rooms = (hooks, counter, health, auth, integrations, communications, deliveries, visits, events, directory, options)
+    # Three files make one blueprint.
+    lists = (communications, communications_export, communications_list, deliveries, visits, events, directory, options)
+    rooms = (hooks, counter, health, auth, integrations, *lists, account, cabinet, people, connections, oauth)
     insight = (tasks, reattribution, suggestions, imports, alerts, erasure)
-    for module in (*rooms, account, cabinet, people, connections, oauth, *insight):
-        app.register_blueprint(module.blueprint)
+    for blueprint in dict.fromkeys(room.blueprint for room in (*rooms, *insight)):
+        app.register_blueprint(blueprint)
     app.register_blueprint(rules_check.blueprint)
     app.before_request(access.refuse_undeclared)
     headers.init_app(app)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from flask import g, has_request_context, request, session
-from flask_babel import format_date, format_datetime, format_time
+from flask_babel import format_date, format_datetime, format_decimal, format_time
 from flask_login import current_user
 
 LANGUAGES = {"ru": "Русский", "en": "English"}
@@ -46,3 +46,8 @@ def day(moment: datetime) -> str:
 def clock(moment: datetime) -> str:
     """«14:02»."""
     return format_time(moment, "HH:mm")
+
+
+def number(value: float) -> str:
+    """«1 486» in Russian, "1,486" in English."""
+    return format_decimal(value)

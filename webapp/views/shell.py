@@ -34,6 +34,7 @@ def init_app(app: Flask) -> None:
     app.add_template_filter(locale.exact_time)
     app.add_template_filter(locale.day)
     app.add_template_filter(locale.clock)
+    app.add_template_filter(locale.number)
     app.add_template_filter(channel_name)
     app.add_template_filter(rule_name)
     app.add_template_filter(type_name)

@@ -1,0 +1,230 @@
+"""«Обращения и цели» with ten thousand, a million and ten million communications, on SQLite and on PostgreSQL.
+
+What counts is how a page's time grows with the table: the last column is the largest size by the smallest. Environment:
+BENCH_SIZES (10000,1000000; give 10000000 too for the whole table, and an hour), BENCH_REPEATS (15), TEST_POSTGRES_URL.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, g
+from flask_migrate import upgrade
+from sqlalchemy import delete, func, select, text
+
+from bench.report_rows import fill
+from tests.databases import drop_database, fresh_database, postgresql_problem
+from webapp import create_app, queue
+from webapp.database import begin_as_reader
+from webapp.extensions import db
+from webapp.models import (
+    Account,
+    Campaign,
+    Communication,
+    CommunicationChange,
+    CountedZone,
+    Employee,
+    Integration,
+    Membership,
+    Role,
+    Site,
+    Source,
+    User,
+    Visit,
+    search_index,
+    utc_now,
+)
+from webapp.report import charts, counting
+from webapp.report.filters import Filters
+from webapp.report.listing import total
+from webapp.report.periods import day_of
+from webapp.settings import load as load_settings
+
+SIZES = tuple(int(size) for size in os.environ.get("BENCH_SIZES", "10000,1000000").split(","))
+REPEATS = int(os.environ.get("BENCH_REPEATS", 15))
+PASSWORD = "long enough password"
+
+#: The last of the days over which the communications are spread, and the day a month before.
+PERIOD = "since=2026-10-17&until=2026-11-15"
+
+PAGES = {
+    "first page": "",
+    "first page of the last 30 days": PERIOD,
+    "second page": None,
+    "a frequent filter: rule and type": "rule=utm&type=chat",
+    "a filter without an index of its own: channel, 30 days": f"channel=telegram&{PERIOD}",
+    "three filters at once": "channel=site&employee={employee}&contact=repeat",
+    "a rare filter: 60 of all": "campaign={rare}",
+    "search: a word of every chat": "q=шторы",
+    "search: a word of every hundredth": "q=тюль",
+    "search: a word of 60 of all": "q=аметист",
+    "search: words and a filter": "q=аметист&rule=utm",
+    "search: a whole phone": "q=%2B7 900 000-00-42",
+    "search: a part of a phone": "q=000-00-42",
+    "search: nothing is found": "q=несуществующее",
+    "sorted by name, 60 of all": "campaign={rare}&sort=name",
+}
+
+
+def measure() -> list[str]:
+    """The lines of the report."""
+    lines = ["## «Обращения и цели» by size (one request at a time, median ms)", ""]
+    lines += ["A page is the list of 50 with its charts, its count and its filters. Communications of 320 days.", ""]
+    kinds = ["sqlite"] + ([] if postgresql_problem() else ["postgresql"])
+    for kind in kinds:
+        times = {size: _measure(kind, size) for size in SIZES}
+        lines += [f"### {'SQLite' if kind == 'sqlite' else 'PostgreSQL'}", ""]
+        lines.append("| | " + " | ".join(f"{size:,}" for size in SIZES) + " | ratio |")
+        lines.append("|---|" + "--:|" * (len(SIZES) + 1))
+        for name in times[SIZES[0]]:
+            row = [times[size][name] for size in SIZES]
+            lines.append(f"| {name} | " + " | ".join(f"{one:.1f}" for one in row) + f" | {row[-1] / row[0]:.2f} |")
+        lines.append("")
+    return lines
+
+
+def _measure(kind: str, size: int) -> dict[str, float]:
+    with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIRECTORY")) as directory:
+        url = fresh_database(kind, f"bench_{size}_{os.getpid()}", Path(directory))
+        try:
+            return _measured(directory, url, kind, size)
+        finally:
+            drop_database(url)
+
+
+def _measured(directory: str, url: str, kind: str, size: int) -> dict[str, float]:
+    app = create_app(
+        load_settings(
+            {"DATA_DIR": directory, "DATABASE_URL": url, "LOG_LEVEL": "ERROR", "SIGN_IN_LIMIT": "1000 per minute"}
+        )
+    )
+    with _told(f"{kind} {size:,}: filling"):
+        names = _prepare(app, size)
+    client = app.test_client()
+    _sign_in(client)
+    base = "/a/bench/communications"
+    times = {}
+    for name, query in PAGES.items():
+        path = _second_page(client, base) if query is None else f"{base}?{query.format(**names)}"
+        times[name] = _time(lambda path=path: _get(client, path))
+        sys.stdout.write(f"  {kind} {size:,} {name}: {times[name]:.1f}\n")
+        sys.stdout.flush()
+    with app.test_request_context(), app.app_context():
+        begin_as_reader(True)
+        account = g.account = db.session.scalars(select(Account)).one()
+        month = dict(part.split("=") for part in PERIOD.split("&"))
+        for name, told in (
+            ("of all time", {}),
+            ("of 30 days", month),
+            ("of 30 days, filtered", month | {"channel": "site"}),
+        ):
+            filters = Filters.read(account, told)
+            times[f"count {name}"] = _time(lambda filters=filters: total(db.session(), filters))
+            times[f"charts {name}"] = _time(lambda filters=filters: charts.overview(db.session(), filters, "campaign"))
+        db.session.remove()
+        db.engine.dispose()
+    return times
+
+
+def _prepare(app: Flask, size: int) -> dict[str, Any]:
+    """An account with so many communications, indexed and counted; gives what the addresses name."""
+    with app.app_context():
+        begin_as_reader(False)
+        upgrade()
+        queue.prepare()
+        session = db.session()
+        account, user = Account(slug="bench", name="Bench"), User(email="bench@example.com", name="")
+        user.set_password(PASSWORD)
+        user.memberships.append(Membership(account=account, role=Role.OWNER))
+        session.add_all([account, user])
+        session.flush()
+        own = {"account_id": account.id}
+        site = Site(**own, key="shop", domain="shop.example", name="Shop", search_text="shop")
+        campaigns = [Campaign(**own, key=f"c{one}", name=f"Кампания {one}", search_text=f"c{one}") for one in range(21)]
+        sources = [Source(**own, key=f"s{one}", name=f"Источник {one}", search_text=f"s{one}") for one in range(4)]
+        employees = [
+            Employee(**own, key=f"e{one}", full_name=f"Сотрудник {one}", search_text=f"e{one}") for one in range(5)
+        ]
+        integration = Integration(**own, vendor="jivo", key="jivo", name="Jivo", active=True)
+        integration.set_secret()
+        session.add_all([site, integration, *campaigns, *sources, *employees])
+        session.flush()
+        visit = Visit(**own, session_id="1", started_at=utc_now(), last_seen_at=utc_now(), marks={}, site_id=site.id)
+        session.add(visit)
+        session.commit()
+        numbers = {
+            "account": account.id, "integration": integration.id, "site": site.id, "visit": visit.id,
+            "campaign": campaigns[0].id, "source": sources[0].id, "employee": employees[0].id,
+        }  # fmt: skip
+        search_index.drop(session.connection())
+        search_index.create(session.connection(), triggers=False)
+        session.commit()
+        fill(session, size, numbers)
+        search_index.create(session.connection())
+        session.execute(delete(CommunicationChange))
+        session.add(CountedZone(account_id=account.id, timezone=account.timezone))
+        session.commit()
+        first, last = (session.scalar(select(end(Communication.started_at))) for end in (func.min, func.max))
+        day, end = day_of(first, account.timezone), day_of(last, account.timezone)
+        days = [day.fromordinal(number) for number in range(day.toordinal(), end.toordinal() + 1)]
+        for place in range(0, len(days), 16):
+            counting.recount(session, account, days[place : place + 16])
+            session.commit()
+        session.execute(text("ANALYZE"))
+        session.commit()
+        rare = campaigns[20].id
+        db.session.remove()
+        db.engine.dispose()
+    return {"employee": numbers["employee"], "rare": rare}
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    started = time.perf_counter()
+    yield
+    sys.stdout.write(f"{what} took {time.perf_counter() - started:.0f} s\n")
+    sys.stdout.flush()
+
+
+def _sign_in(client: Any) -> None:
+    from bs4 import BeautifulSoup
+
+    page = BeautifulSoup(client.get("/sign-in").text, "html.parser")
+    token = page.find("input", attrs={"name": "csrf_token"})["value"]
+    answer = client.post("/sign-in", data={"csrf_token": token, "email": "bench@example.com", "password": PASSWORD})
+    if answer.status_code != 303:
+        raise RuntimeError(f"sign-in answered {answer.status_code}")
+
+
+def _second_page(client: Any, path: str) -> str:
+    from bs4 import BeautifulSoup
+
+    return BeautifulSoup(client.get(path).text, "html.parser").find("a", rel="next")["href"]
+
+
+def _get(client: Any, path: str) -> None:
+    answer = client.get(path)
+    if answer.status_code != 200:
+        raise RuntimeError(f"{path} answered {answer.status_code}")
+
+
+def _time(work: Any) -> float:
+    """Median time in ms, after the first ones."""
+    taken = []
+    for _number in range(REPEATS + 3):
+        started = time.perf_counter()
+        work()
+        taken.append((time.perf_counter() - started) * 1000)
+    return statistics.median(taken[3:])
+
+
+if __name__ == "__main__":
+    sys.stdout.write("\n".join(measure()) + "\n")

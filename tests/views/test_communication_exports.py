@@ -1,0 +1,198 @@
+"""Files of «Обращения и цели»: small ones at once, large ones by a job with progress, one's own only (B12)."""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from tests.factories import make_integration
+from tests.report import inside
+from tests.views.acting import enter_as, flash, jobs, make_communication, part, path_of, said
+from webapp.jobs import make_export
+from webapp.models import Export, ExportPart, ExportState, Integration, Role
+from webapp.report import exports, listing
+from webapp.views import communications_export
+
+LIST = "/a/romashka/communications"
+AT = datetime(2026, 3, 9, 11, 5, tzinfo=UTC)
+
+
+@pytest.fixture
+def integration(session, account) -> Integration:
+    found = make_integration(session, account)
+    for place in range(25):
+        kind = "chat" if place % 5 else "offline_message"
+        values = {"started_at": AT - timedelta(minutes=place), "contact_name": f"Имя {place}", "type": kind}
+        make_communication(session, found, str(place), **values)
+    session.commit()
+    session.rollback()
+    return found
+
+
+@pytest.fixture
+def in_batches(monkeypatch):
+    """Several batches and parts, although there are few rows."""
+    monkeypatch.setattr(listing, "BATCH", 7)
+    monkeypatch.setattr(exports, "PART", 200)
+
+
+def table(body: bytes) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(body.decode("utf-8-sig"))))
+
+
+def test_a_small_file_comes_at_once_with_the_lists_filters_and_columns(viewer, integration, in_batches):
+    answer = viewer.get(f"{LIST}/file.csv?type=offline_message&columns=name,kind")
+    assert answer.mimetype == "text/csv"
+    assert answer.headers["Content-Disposition"].startswith('attachment; filename="romashka-')
+    assert table(answer.data) == [
+        ["Имя", "Тип", "Номер в сервисе"],
+        *([f"Имя {place}", "Заявка", str(place)] for place in (0, 5, 10, 15, 20)),
+    ]
+    whole = table(viewer.get(f"{LIST}/file.csv?columns=name").data)
+    assert [line[0] for line in whole[1:]] == [f"Имя {place}" for place in range(25)]
+
+
+def test_a_small_workbook_comes_at_once(viewer, integration, in_batches):
+    answer = viewer.get(f"{LIST}/file.xlsx?columns=name")
+    with zipfile.ZipFile(io.BytesIO(answer.data)) as book:
+        assert b"\xd0\x98\xd0\xbc\xd1\x8f 24" in book.read("xl/worksheets/sheet1.xml")
+    viewer.get(f"{LIST}/file.pdf", status=404)
+
+
+def test_a_large_file_is_ordered_made_by_the_job_and_fetched(
+    app, session, viewer, integration, in_batches, monkeypatch
+):
+    monkeypatch.setattr(communications_export, "MOST_AT_ONCE", 5)
+    answer = viewer.get(f"{LIST}/file.csv?columns=name", status=302)
+    page = viewer.get(path_of(answer))
+    assert "Строк в нём: 25" in said(page)
+    assert "файл соберётся в фоне" in flash(page)
+    query = page.select_one("input[name=query]")["value"]
+    waiting = viewer.follow(f"{LIST}/exports", {"query": query, "format": "csv"})
+    assert jobs(session) == 1
+    assert said(waiting.select_one("#files tbody tr td:nth-of-type(3)")) == "в очереди"
+    assert waiting.select_one("#files")["hx-trigger"] == "every 2s"
+    number = session.scalar(select(Export.id))
+    session.rollback()
+    viewer.get(f"{LIST}/exports/{number}", status=404)
+    with inside(app):
+        make_export.handle(number)
+    done = part(viewer, f"{LIST}/exports")
+    assert "готов 25 строк" in said(done)
+    assert "hx-trigger" not in done.select_one("#files").attrs
+    body = viewer.get(done.select_one("a.btn")["href"]).data
+    assert [line[0] for line in table(body)[1:]] == [f"Имя {place}" for place in range(25)]
+    assert len(session.scalars(select(ExportPart)).all()) > 1
+    session.rollback()
+    viewer.post(f"{LIST}/exports/{number}/delete")
+    assert session.scalars(select(ExportPart)).all() == []
+
+
+def test_progress_is_told_while_the_file_is_made(app, session, viewer, integration, in_batches, monkeypatch):
+    seen: list[tuple[int, int | None]] = []
+    tell = exports._tell
+
+    def listening(own: Any, number: int, **values: Any) -> None:
+        tell(own, number, **values)
+        seen.append(own.execute(select(Export.done, Export.total).where(Export.id == number)).one())
+        own.rollback()
+
+    monkeypatch.setattr(exports, "_tell", listening)
+    viewer.post(f"{LIST}/exports", {"query": "columns=name", "format": "xlsx"})
+    with inside(app) as own:
+        make_export.handle(own.scalar(select(Export.id)))
+    assert seen[:5] == [(0, 25), (7, 25), (14, 25), (21, 25), (25, 25)]
+
+
+def test_a_job_that_is_done_again_makes_the_file_once(app, session, viewer, integration, in_batches):
+    viewer.post(f"{LIST}/exports", {"query": "columns=name", "format": "csv"})
+    number = session.scalar(select(Export.id))
+    session.add(ExportPart(export_id=number, number=0, body=b"left by a worker that was killed"))
+    session.commit()
+    session.rollback()
+    with inside(app) as own:
+        own.get_one(Export, number).state = ExportState.RUNNING
+        own.commit()
+        make_export.handle(number)
+        make_export.handle(number)
+    assert len(table(viewer.get(f"{LIST}/exports/{number}").data)) == 26
+
+
+def test_a_file_that_cannot_be_made_says_so(app, session, viewer, integration, monkeypatch):
+    viewer.post(f"{LIST}/exports", {"query": "", "format": "csv"})
+    number = session.scalar(select(Export.id))
+    session.rollback()
+
+    def broken(*_told: Any) -> None:
+        raise ValueError("no")
+
+    monkeypatch.setattr(exports, "csv_lines", broken)
+    with inside(app), pytest.raises(ValueError, match="no"):
+        make_export.handle(number)
+    assert "не получилось" in said(viewer.get(f"{LIST}/exports").select_one("#files"))
+
+
+def test_a_file_deleted_while_it_is_made_is_given_up(app, session, viewer, integration, in_batches, monkeypatch):
+    viewer.post(f"{LIST}/exports", {"query": "", "format": "csv"})
+    number = session.scalar(select(Export.id))
+    session.rollback()
+    tell = exports._tell
+
+    def deleting(own: Any, number: int, **values: Any) -> None:
+        if values.get("done"):
+            own.delete(own.get_one(Export, number))
+            own.commit()
+        tell(own, number, **values)
+
+    monkeypatch.setattr(exports, "_tell", deleting)
+    with inside(app):
+        make_export.handle(number)
+    assert session.scalars(select(Export)).all() == []
+
+
+def test_old_files_are_forgotten(app, session, viewer, integration):
+    viewer.post(f"{LIST}/exports", {"query": "", "format": "csv"})
+    export = session.scalars(select(Export)).one()
+    number = export.id
+    with inside(app):
+        make_export.handle(number)
+    session.rollback()
+    export.finished_at -= timedelta(hours=25)
+    session.commit()
+    viewer.get(f"{LIST}/exports/{number}", status=404)
+    export.created_at -= timedelta(hours=49)
+    session.commit()
+    session.rollback()
+    with inside(app) as own:
+        assert exports.forget_old(own) == 1
+
+
+def test_headings_are_in_the_language_of_who_ordered(app, session, viewer, integration):
+    viewer.post("/language", {"language": "en", "next": LIST})
+    viewer.post(f"{LIST}/exports", {"query": "columns=name,kind", "format": "csv"})
+    number = session.scalar(select(Export.id))
+    session.rollback()
+    with inside(app):
+        make_export.handle(number)
+    head, first, *_rest = table(viewer.get(f"{LIST}/exports/{number}").data)
+    assert head == ["Name", "Type", "ID in the service"]
+    assert first[1] == "Request"
+
+
+def test_nobody_orders_without_end(viewer, integration):
+    for _each in range(exports.WAITING_LIMIT + 1):
+        page = viewer.follow(f"{LIST}/exports", {"query": "", "format": "csv"})
+    assert "Предыдущие файлы ещё собираются" in flash(page)
+    assert len(page.select("#files tbody tr")) == exports.WAITING_LIMIT
+
+
+def test_files_of_another_person_are_not_listed(app, session, viewer, account, integration):
+    viewer.post(f"{LIST}/exports", {"query": "", "format": "csv"})
+    other = enter_as(app, session, account, Role.OWNER)
+    assert "Здесь появятся заказанные файлы." in said(other.get(f"{LIST}/exports"))

@@ -1,0 +1,128 @@
+"""Makes the file of an Export row by row, in parts that a later request sends. Needs an application context."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import IO, Any
+
+from flask import current_app, g
+from flask_babel import force_locale
+from sqlalchemy import delete, update
+from sqlalchemy.orm import Session
+
+from webapp.database import reading_only
+from webapp.models import Account, Communication, Export, ExportPart, ExportState, utc_now
+
+from . import listing
+from .columns import needs
+from .files import csv_lines, write_xlsx
+from .view import View
+
+#: How long a file can be had.
+KEPT = timedelta(hours=24)
+
+#: Rows of a file. What spreadsheets take ends a little above.
+MOST_ROWS = 1_000_000
+
+#: Files of one user that may be waiting to be made.
+WAITING_LIMIT = 3
+
+#: Bytes of a part.
+PART = 1 << 20
+
+
+def is_over(export: Export, now: datetime) -> bool:
+    """True when the file is too old to be had."""
+    return (export.finished_at or export.created_at) < now - KEPT
+
+
+class GivenUp(Exception):
+    """Somebody deleted the export while its file was made."""
+
+
+def make(session: Session, number: int) -> None:
+    """Make the file from the beginning; what an earlier attempt left is taken away. Raises what the database raises."""
+    export = session.get(Export, number)
+    if export is None or export.state == ExportState.DONE:
+        session.rollback()
+        return
+    account = session.get_one(Account, export.account_id)
+    session.execute(delete(ExportPart).where(ExportPart.export_id == number))
+    export.state, export.done = ExportState.RUNNING, 0
+    kind, language, told = export.format, export.language, dict(export.query)
+    session.commit()
+    with current_app.test_request_context(), force_locale(language):
+        # The application context stays the job's, and the zone that texts are made in is asked of it.
+        g.account = session.get_one(Account, account.id)
+        try:
+            _write(session, number, kind, View.read(g.account, told))
+        except GivenUp:
+            session.rollback()
+        finally:
+            g.pop("account", None)
+
+
+def _write(session: Session, number: int, kind: str, view: View) -> None:
+    zone = view.filters.account.timezone
+    with reading_only():
+        total = listing.total(session, view.filters)
+        session.rollback()
+    _tell(session, number, total=None if total.more else min(total.number, MOST_ROWS))
+    batches = _progress(session, number, view)
+    with tempfile.TemporaryFile() as file:
+        if kind == "xlsx":
+            write_xlsx(file, view.columns, batches, zone)
+        else:
+            for piece in csv_lines(view.columns, batches, zone):
+                file.write(piece)
+        size = file.tell()
+        file.seek(0)
+        _keep(session, number, file)
+    _tell(session, number, state=ExportState.DONE, size=size, finished_at=utc_now())
+
+
+def _progress(session: Session, number: int, view: View) -> Iterator[list[Communication]]:
+    """The rows, and after each batch how many they were. The reading transactions are short and hold up nobody."""
+    done = 0
+    rows = listing.everything(session, view.filters, listing.listed(needs(view.columns)), MOST_ROWS)
+    while True:
+        with reading_only():
+            batch = next(rows, None)
+        if batch is None:
+            return
+        yield batch
+        done += len(batch)
+        session.expunge_all()
+        session.rollback()
+        _tell(session, number, done=done)
+
+
+def _keep(session: Session, number: int, file: IO[bytes]) -> None:
+    place = 0
+    while part := file.read(PART):
+        session.add(ExportPart(export_id=number, number=place, body=part))
+        session.commit()
+        place += 1
+
+
+def _tell(session: Session, number: int, **values: Any) -> None:
+    """Write how it stands. Raises GivenUp when there is no such export any more."""
+    if not session.execute(update(Export).where(Export.id == number).values(**values)).rowcount:
+        raise GivenUp
+    session.commit()
+
+
+def fail(session: Session, number: int) -> None:
+    """Write that the file could not be made."""
+    session.rollback()
+    session.execute(update(Export).where(Export.id == number).values(state=ExportState.FAILED, finished_at=utc_now()))
+    session.commit()
+
+
+def forget_old(session: Session) -> int:
+    """Take away files that are too old; gives how many."""
+    removed = session.execute(delete(Export).where(Export.created_at < utc_now() - 2 * KEPT)).rowcount
+    session.commit()
+    return removed

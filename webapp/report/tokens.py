@@ -1,0 +1,109 @@
+"""The words under which the inverted index finds a communication.
+
+Each word begins with the account and the month: the index of one account's month is a range of its own, and what other
+accounts and other years hold is never touched. Behind them stands a letter for the kind of word: w a word of the text,
+p the end of a phone number, others a value that the list filters by.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from typing import Any
+
+#: What is indexed of a text; a word beyond it is found by reading only.
+MOST_WORDS, LONGEST_WORD = 600, 40
+
+#: A number is found by any run of so many digits in it.
+SHORTEST_DIGITS = 4
+
+#: How many words of a question are asked of the index. The rest is compared with the text.
+MOST_ASKED = 8
+
+#: The columns that are indexed, and the letter of each. Only what also stands in the filters is of use here.
+VALUES = {
+    "type": "t",
+    "rule": "u",
+    "channel": "h",
+    "integration_id": "i",
+    "site_id": "d",
+    "campaign_id": "c",
+    "source_id": "s",
+    "employee_id": "e",
+    "has_visit": "v",
+    "is_repeat": "r",
+}
+
+_WORD = re.compile(r"[^\W_]+")
+_NOT_IN_A_TOKEN = re.compile(r"[\W_]")
+
+
+def prefix(account: int, month: date) -> str:
+    """How the words of an account's month begin. Months are those of UTC."""
+    return f"{account:x}_{month.year % 100:02d}{month.month:02d}_"
+
+
+def words_of(text: str) -> list[str]:
+    """The distinct words of a folded text, in their order: runs of letters and digits."""
+    return list(dict.fromkeys(word[:LONGEST_WORD] for word in _WORD.findall(text)))
+
+
+def value_token(name: str, value: Any) -> str:
+    """The word for a value of a column, without account and month. None is a value: it is looked for, too."""
+    if isinstance(value, bool):
+        value = int(value)
+    return VALUES[name] + ("" if value is None else _NOT_IN_A_TOKEN.sub("x", str(value)))
+
+
+def document(account: int, started_at: datetime, text: str, phone: str | None, values: Mapping[str, Any]) -> str:
+    """All the words of one communication, with blanks between them."""
+    kept = [f"w{word}" for word in words_of(text)[:MOST_WORDS]]
+    digits = "".join(filter(str.isdecimal, phone or ""))
+    kept += [f"p{digits[start:]}" for start in range(len(digits) - SHORTEST_DIGITS + 1)]
+    kept += [value_token(name, value) for name, value in values.items()]
+    beginning = prefix(account, started_at)
+    return " ".join(beginning + word for word in kept)
+
+
+class Asked:
+    """What is asked of the index: values that a communication must have, words that must begin one of its words."""
+
+    def __init__(self, values: Iterable[str] = (), words: Iterable[str] = (), digits: str | None = None) -> None:
+        self.values, self.words = list(values), list(words)[:MOST_ASKED]
+        self.digits = digits
+
+    def __bool__(self) -> bool:
+        return bool(self.values or self.words or self.digits)
+
+    def query(self, dialect: str, account: int, months: Iterable[date]) -> str:
+        """The question in the database's own language."""
+        write = _fts5 if dialect == "sqlite" else _tsquery
+        return write([self._of_month(prefix(account, month)) for month in months])
+
+    def _of_month(self, beginning: str) -> list[list[tuple[str, bool]]]:
+        """All of these must hold; each is a choice of words, with True where only the beginning is given."""
+        wanted = [[(beginning + value, False)] for value in self.values]
+        words = [[(f"{beginning}w{word}", True)] for word in self.words]
+        if self.digits:
+            # As a phone, or as it stands in the text.
+            words = [[(f"{beginning}p{self.digits}", True), *(choice[0] for choice in words[:1])]]
+        return wanted + words
+
+
+def _fts5(months: list[list[list[tuple[str, bool]]]]) -> str:
+    def word(text: str, begins: bool) -> str:
+        return f'"{text}"' + (" *" if begins else "")
+
+    parts = [
+        " AND ".join("(" + " OR ".join(word(*one) for one in choice) + ")" for choice in wanted) for wanted in months
+    ]
+    return " OR ".join(f"({part})" for part in parts)
+
+
+def _tsquery(months: list[list[list[tuple[str, bool]]]]) -> str:
+    def word(text: str, begins: bool) -> str:
+        return f"'{text}'" + (":*" if begins else "")
+
+    parts = [" & ".join("(" + " | ".join(word(*one) for one in choice) + ")" for choice in wanted) for wanted in months]
+    return " | ".join(f"({part})" for part in parts)

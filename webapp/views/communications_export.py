@@ -1,0 +1,156 @@
+"""A view of «Обращения и цели» as a file: at once where it is small, by a job where it is large."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qsl
+
+from flask import Response, abort, current_app, flash, g, redirect, request, stream_with_context, url_for
+from flask_babel import gettext as _
+from flask_login import current_user
+from sqlalchemy import select
+
+from webapp import queue
+from webapp.extensions import db
+from webapp.models import Export, ExportPart, ExportState, Role, utc_now
+from webapp.report import listing
+from webapp.report.columns import needs
+from webapp.report.exports import KEPT, MOST_ROWS, WAITING_LIMIT, is_over
+from webapp.report.files import FORMATS, csv_lines, write_xlsx
+from webapp.report.periods import today
+from webapp.report.view import View
+
+from .access import member
+from .communications import blueprint
+from .locale import choose_locale
+from .partial import done, page_or_block
+
+#: More rows are not made while somebody waits.
+MOST_AT_ONCE = 5000
+
+#: Bytes of an answer that are sent together.
+PIECE = 1 << 16
+
+
+@blueprint.get("/file.<name>")
+@member(Role.VIEWER)
+def export_now(name: str) -> Any:
+    """The file of a small view. A larger one leads to the page where it can be ordered."""
+    if name not in FORMATS:
+        abort(404)
+    view = View.read(g.account, request.args)
+    total = listing.total(db.session(), view.filters)
+    if total.more or total.number > MOST_AT_ONCE:
+        flash(_("Строк много: файл соберётся в фоне. Нажмите «Собрать файл»."), "attention")
+        return redirect(url_for("communications.exports", slug=g.account.slug, **view.address()))
+    batches = listing.everything(db.session(), view.filters, listing.listed(needs(view.columns)), MOST_AT_ONCE)
+    if name == "csv":
+        pieces: Iterator[bytes] = csv_lines(view.columns, batches, g.account.timezone)
+    else:
+        pieces = _workbook(view, batches)
+    return _file(stream_with_context(pieces), name)
+
+
+@blueprint.get("/exports")
+@member(Role.VIEWER)
+def exports() -> Any:
+    """The files this user has ordered here; the part with their progress is asked for again while one is made."""
+    view = View.read(g.account, request.args)
+    return page_or_block(
+        "communications/exports.html",
+        "files",
+        view=view,
+        query=view.address(),
+        total=listing.total(db.session(), view.filters),
+        exports=_own(),
+        most_at_once=MOST_AT_ONCE,
+        most_rows=MOST_ROWS,
+        kept_hours=int(KEPT.total_seconds() // 3600),
+        title=_("Выгрузки"),
+    )
+
+
+@blueprint.post("/exports")
+@member(Role.VIEWER)
+def order_export() -> Any:
+    """Have a file of the view made."""
+    name = request.form.get("format", "")
+    if name not in FORMATS:
+        abort(404)
+    here = url_for("communications.exports", slug=g.account.slug)
+    if sum(one.state in (ExportState.WAITING, ExportState.RUNNING) for one in _own()) >= WAITING_LIMIT:
+        flash(_("Предыдущие файлы ещё собираются. Дождитесь их."), "attention")
+        return done(here)
+    view = View.read(g.account, dict(parse_qsl(request.form.get("query", ""))))
+    export = Export(
+        account_id=g.account.id,
+        user_id=current_user.id,
+        format=name,
+        # The days of a preset are those of the day on which the file was ordered.
+        query=view.address(period=None, since=view.filters.since, until=view.filters.until),
+        language=choose_locale(),
+    )
+    db.session.add(export)
+    db.session.flush()
+    queue.enqueue(db.session, "make_export", export.id)
+    db.session.commit()
+    flash(_("Файл собирается. Страницу можно закрыть: он останется здесь."), "ok")
+    return done(here)
+
+
+@blueprint.get("/exports/<int:number>")
+@member(Role.VIEWER)
+def download(number: int) -> Any:
+    """The bytes of a file that is done."""
+    export = _one(number)
+    if export.state != ExportState.DONE or is_over(export, utc_now()):
+        abort(404)
+    query = select(ExportPart.body).where(ExportPart.export_id == export.id)
+    last = db.session.scalar(
+        select(ExportPart.number).where(ExportPart.export_id == export.id).order_by(ExportPart.number.desc()).limit(1)
+    )
+
+    def parts() -> Iterator[bytes]:
+        for number in range((last or 0) + 1):
+            yield db.session.scalar(query.where(ExportPart.number == number)) or b""
+            db.session.rollback()
+
+    return _file(stream_with_context(parts()), export.format)
+
+
+@blueprint.post("/exports/<int:number>/delete")
+@member(Role.VIEWER)
+def delete_export(number: int) -> Any:
+    """Forget a file; one that is being made is given up."""
+    db.session.delete(_one(number))
+    db.session.commit()
+    return done(url_for("communications.exports", slug=g.account.slug))
+
+
+def _own() -> list[Export]:
+    query = select(Export).where(Export.account_id == g.account.id, Export.user_id == current_user.id)
+    return list(db.session.scalars(query.order_by(Export.id.desc()).limit(50)))
+
+
+def _one(number: int) -> Export:
+    query = select(Export).where(
+        Export.id == number, Export.account_id == g.account.id, Export.user_id == current_user.id
+    )
+    return db.session.scalar(query) or abort(404)
+
+
+def _workbook(view: View, batches: Any) -> Iterator[bytes]:
+    with tempfile.TemporaryFile() as file:
+        write_xlsx(file, view.columns, batches, g.account.timezone)
+        file.seek(0)
+        while piece := file.read(PIECE):
+            yield piece
+
+
+def _file(body: Any, name: str) -> Response:
+    day = today(g.account.timezone).isoformat()
+    answer = current_app.response_class(body, mimetype=FORMATS[name])
+    answer.headers["Content-Disposition"] = f'attachment; filename="{g.account.slug}-{day}.{name}"'
+    return answer
