@@ -153,7 +153,8 @@ def beside(page: Tag, name: str) -> str:
 
 def rows(page: Tag) -> list[list[str]]:
     """The cells of the page's list; tables beside it are none."""
-    return [[said(cell) for cell in row.find_all("td")] for row in page.select(".card-table tbody tr")]
+    lines = page.select(".card-table tbody tr") or page.select("tbody tr")
+    return [[said(cell) for cell in row.find_all("td")] for row in lines]
 
 
 def walk(client: LintingClient, path: str, way: str = "next") -> Iterable[BeautifulSoup]:

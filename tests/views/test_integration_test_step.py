@@ -134,7 +134,7 @@ def test_a_test_chat_goes_the_whole_way_and_is_marked(session, editor, path, own
     [event] = stored(session, WebhookEvent)
     assert (event.is_test, event.state) == (True, "done")
     session.rollback()
-    row = editor.get("/a/romashka/communications").select_one("tbody tr")
+    row = editor.get("/a/romashka/communications").select_one(".card-table tbody tr")
     assert "проверка" in said(row)
     assert said(editor.get(row.a["href"]).select_one(".page-head .pill")) == "Проверка"
     editor.post(TEST)

@@ -273,7 +273,7 @@ def test_a_removed_integration_is_gone_and_its_communications_stay(app, session,
     assert flash(page) == "Интеграция «Jivo» удалена. Её обращения остались."
     owner.get(PAGE, status=404)
     assert app.test_client().post(path, json=chat(2)).status_code == 404
-    [row] = owner.get("/a/romashka/communications").select("tbody tr")
+    [row] = owner.get("/a/romashka/communications").select(".card-table tbody tr")
     owner.get(row.a["href"])
     owner.post(f"{INTEGRATIONS}/new", {"vendor": "jivo"})
     assert stored_in(session, "jivo-2").active is False

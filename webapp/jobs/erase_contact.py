@@ -13,6 +13,7 @@ from webapp.extensions import db
 from webapp.models import (
     Account,
     Communication,
+    Export,
     Task,
     VendorClient,
     Visit,
@@ -108,6 +109,8 @@ def _erase_own(session: Session, account: Account, person: Person, task: Task) -
         _delete(session, task, "clients", VendorClient, *of_them)
         session.execute(delete(VisitTie).where(VisitTie.integration_id == integration, VisitTie.client == client))
     _delete(session, task, "visits", Visit, mentioned_in_visits(account, person))
+    # A file of a view may have anybody in it, and is made again by a click.
+    session.execute(delete(Export).where(Export.account_id == account.id))
     task.cursor = {"phase": "events", "id": 0}
 
 
