@@ -151,7 +151,7 @@ def furnish(app: Flask, session: Session) -> Furnished:
     session.get_one(Communication, first).visit_id = visit.id
     tie_visit(session, integration, visit)
     delivery = Delivery(
-        account_id=account.id, communication_id=first, type="chat", state="delivered", ext_id=f"lt-{LONG_WORD}-1",
+        account_id=account.id, communication_id=first, type="chat", state="delivered", ext_id=f"lt-{LONG_WORD[:90]}-1",
         external_id="70000001", confirmed={"campaign_name": LONG_WORD, "campaign_id": 7}, confirmed_at=utc_now(),
         differs=["campaign_id"], is_different=True, changed_after=True, updated_at=utc_now(),
     )  # fmt: skip

@@ -267,7 +267,7 @@ def test_a_test_chat_arrives_by_one_click(
     page.get_by_role("link", name="Ждать новое обращение").click()
     expect(test).to_contain_text("Ждём первое обращение")
     page.get_by_role("link", name="Обращения и цели").click()
-    expect(page.locator("tbody tr")).to_contain_text("проверка")
+    expect(page.locator(".card-table tbody tr")).to_contain_text("проверка")
 
 
 @ON_SQLITE
