@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import redirect_stderr
 from datetime import UTC, datetime
@@ -56,6 +57,10 @@ AROUND = [
     "/a/romashka/communications?q={}&page=2",
     "DETAIL: Key (contact_phone)=({}) already exists.",
 ]
+
+
+#: The moment a line begins or ends with: its microseconds may happen to hold any three digits.
+LINE_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\.\d+Z?")
 
 
 def digits(text: str) -> str:
@@ -223,7 +228,7 @@ class TestLines:
             structlog.get_logger("webapp.test").info("anna@example.com", phone="+79161234567", event_id=84)
             logging.getLogger("library").warning("to %s at %s", "anna@example.com", "+7 916 123-45-67")
 
-        told = written(log_format, write)
+        told = LINE_TIME.sub("", written(log_format, write))
 
         assert len(told.strip().splitlines()) == 2
         assert "anna" not in told
