@@ -11,12 +11,16 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bs4 import BeautifulSoup
 from flask import Flask, g
+from flask.testing import FlaskClient
 from flask_migrate import upgrade
 from sqlalchemy import delete, func, select, text
 
@@ -52,6 +56,8 @@ SIZES = tuple(int(size) for size in os.environ.get("BENCH_SIZES", "10000,1000000
 REPEATS = int(os.environ.get("BENCH_REPEATS", 15))
 PASSWORD = "long enough password"
 
+LIST = "/a/bench/communications"
+
 #: The last of the days over which the communications are spread, and the day a month before.
 PERIOD = "since=2026-10-17&until=2026-11-15"
 
@@ -77,61 +83,97 @@ PAGES = {
 def measure() -> list[str]:
     """The lines of the report."""
     lines = ["## «Обращения и цели» by size (one request at a time, median ms)", ""]
-    lines += ["A page is the list of 50 with its charts, its count and its filters. Communications of 320 days.", ""]
+    lines += [
+        "A page is the list of 50 with its charts, its count and its filters. Communications of 320 days. All sizes"
+    ]
+    lines += [
+        "stand side by side and take turns, request by request, so that a busy moment of the machine meets each.",
+        "",
+    ]
     kinds = ["sqlite"] + ([] if postgresql_problem() else ["postgresql"])
     for kind in kinds:
-        times = {size: _measure(kind, size) for size in SIZES}
         lines += [f"### {'SQLite' if kind == 'sqlite' else 'PostgreSQL'}", ""]
         lines.append("| | " + " | ".join(f"{size:,}" for size in SIZES) + " | ratio |")
         lines.append("|---|" + "--:|" * (len(SIZES) + 1))
-        for name in times[SIZES[0]]:
-            row = [times[size][name] for size in SIZES]
+        for name, row in _measure(kind).items():
             lines.append(f"| {name} | " + " | ".join(f"{one:.1f}" for one in row) + f" | {row[-1] / row[0]:.2f} |")
         lines.append("")
     return lines
 
 
-def _measure(kind: str, size: int) -> dict[str, float]:
-    with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIRECTORY")) as directory:
-        url = fresh_database(kind, f"bench_{size}_{os.getpid()}", Path(directory))
-        try:
-            return _measured(directory, url, kind, size)
-        finally:
-            drop_database(url)
+@dataclass(frozen=True)
+class Table:
+    """One size: its application, a browser that is signed in, what the addresses name."""
+
+    app: Flask
+    client: FlaskClient
+    names: dict[str, Any]
 
 
-def _measured(directory: str, url: str, kind: str, size: int) -> dict[str, float]:
-    app = create_app(
-        load_settings(
-            {"DATA_DIR": directory, "DATABASE_URL": url, "LOG_LEVEL": "ERROR", "SIGN_IN_LIMIT": "1000 per minute"}
-        )
-    )
-    with _told(f"{kind} {size:,}: filling"):
-        names = _prepare(app, size)
-    client = app.test_client()
-    _sign_in(client)
-    base = "/a/bench/communications"
-    times = {}
-    for name, query in PAGES.items():
-        path = _second_page(client, base) if query is None else f"{base}?{query.format(**names)}"
-        times[name] = _time(lambda path=path: _get(client, path))
-        sys.stdout.write(f"  {kind} {size:,} {name}: {times[name]:.1f}\n")
-        sys.stdout.flush()
-    with app.test_request_context(), app.app_context():
-        begin_as_reader(True)
-        account = g.account = db.session.scalars(select(Account)).one()
+def _measure(kind: str) -> dict[str, list[float]]:
+    """What was measured: its times, one of each size."""
+    with ExitStack() as stack:
+        tables = [stack.enter_context(_table(kind, size)) for size in SIZES]
+        times = {}
+        for name, query in PAGES.items():
+            paths = [
+                _second_page(table.client) if query is None else f"{LIST}?{query.format(**table.names)}"
+                for table in tables
+            ]
+            pairs = zip(tables, paths, strict=True)
+            times[name] = _times([partial(_get, table.client, path) for table, path in pairs])
+            _told(f"  {kind} {name}: {times[name]}")
         month = dict(part.split("=") for part in PERIOD.split("&"))
         for name, told in (
             ("of all time", {}),
             ("of 30 days", month),
             ("of 30 days, filtered", month | {"channel": "site"}),
         ):
-            filters = Filters.read(account, told)
-            times[f"count {name}"] = _time(lambda filters=filters: total(db.session(), filters))
-            times[f"charts {name}"] = _time(lambda filters=filters: charts.overview(db.session(), filters, "campaign"))
-        db.session.remove()
-        db.engine.dispose()
+            for what, work in (("count", _count), ("charts", _charts)):
+                times[f"{what} {name}"] = _times([partial(work, table.app, told) for table in tables])
+                _told(f"  {kind} {what} {name}: {times[f'{what} {name}']}")
     return times
+
+
+@contextmanager
+def _table(kind: str, size: int) -> Iterator[Table]:
+    with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIRECTORY")) as directory:
+        url = fresh_database(kind, f"bench_{size}_{os.getpid()}", Path(directory))
+        app = create_app(
+            load_settings(
+                {"DATA_DIR": directory, "DATABASE_URL": url, "LOG_LEVEL": "ERROR", "SIGN_IN_LIMIT": "1000 per minute"}
+            )
+        )
+        try:
+            started = time.perf_counter()
+            names = _prepare(app, size)
+            _told(f"{kind} {size:,}: filling took {time.perf_counter() - started:.0f} s")
+            client = app.test_client()
+            _sign_in(client)
+            yield Table(app, client, names)
+        finally:
+            with app.app_context():
+                db.engine.dispose()
+            drop_database(url)
+
+
+def _count(app: Flask, told: dict[str, str]) -> float:
+    return _in_request(app, told, lambda filters: total(db.session(), filters))
+
+
+def _charts(app: Flask, told: dict[str, str]) -> float:
+    return _in_request(app, told, lambda filters: charts.overview(db.session(), filters, "campaign"))
+
+
+def _in_request(app: Flask, told: dict[str, str], work: Callable[[Filters], Any]) -> float:
+    """How many seconds the work alone takes within a request."""
+    with app.test_request_context(), app.app_context():
+        begin_as_reader(True)
+        account = g.account = db.session.scalars(select(Account)).one()
+        filters = Filters.read(account, told)
+        started = time.perf_counter()
+        work(filters)
+        return time.perf_counter() - started
 
 
 def _prepare(app: Flask, size: int) -> dict[str, Any]:
@@ -186,17 +228,12 @@ def _prepare(app: Flask, size: int) -> dict[str, Any]:
     return {"employee": numbers["employee"], "rare": rare}
 
 
-@contextmanager
-def _told(what: str) -> Iterator[None]:
-    started = time.perf_counter()
-    yield
-    sys.stdout.write(f"{what} took {time.perf_counter() - started:.0f} s\n")
+def _told(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
 
-def _sign_in(client: Any) -> None:
-    from bs4 import BeautifulSoup
-
+def _sign_in(client: FlaskClient) -> None:
     page = BeautifulSoup(client.get("/sign-in").text, "html.parser")
     token = page.find("input", attrs={"name": "csrf_token"})["value"]
     answer = client.post("/sign-in", data={"csrf_token": token, "email": "bench@example.com", "password": PASSWORD})
@@ -204,26 +241,27 @@ def _sign_in(client: Any) -> None:
         raise RuntimeError(f"sign-in answered {answer.status_code}")
 
 
-def _second_page(client: Any, path: str) -> str:
-    from bs4 import BeautifulSoup
-
-    return BeautifulSoup(client.get(path).text, "html.parser").find("a", rel="next")["href"]
+def _second_page(client: FlaskClient) -> str:
+    return BeautifulSoup(client.get(LIST).text, "html.parser").find("a", rel="next")["href"]
 
 
-def _get(client: Any, path: str) -> None:
+def _get(client: FlaskClient, path: str) -> float:
+    """How many seconds a page takes."""
+    started = time.perf_counter()
     answer = client.get(path)
+    taken = time.perf_counter() - started
     if answer.status_code != 200:
         raise RuntimeError(f"{path} answered {answer.status_code}")
+    return taken
 
 
-def _time(work: Any) -> float:
-    """Median time in ms, after the first ones."""
-    taken = []
+def _times(works: list[Callable[[], float]]) -> list[float]:
+    """Median times in ms, the works taking turns; each one's first three do not count."""
+    taken: list[list[float]] = [[] for _work in works]
     for _number in range(REPEATS + 3):
-        started = time.perf_counter()
-        work()
-        taken.append((time.perf_counter() - started) * 1000)
-    return statistics.median(taken[3:])
+        for times, work in zip(taken, works, strict=True):
+            times.append(work() * 1000)
+    return [round(statistics.median(times[3:]), 1) for times in taken]
 
 
 if __name__ == "__main__":
