@@ -21,7 +21,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from webapp import queue
-from webapp.models import EventState, WebhookEvent, WorkerBeat, utc_now
+from webapp.models import Account, CabinetPause, Delivery, DeliveryState, EventState, WebhookEvent, WorkerBeat, utc_now
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -78,8 +78,18 @@ def _rows(session: Session) -> CollectorRegistry:
     beat = session.scalar(select(func.max(WorkerBeat.beat_at)))
     gauge("leadtrail_events_failed", "Webhooks whose processing failed", counts.get(EventState.FAILED, 0))
     gauge("leadtrail_events_stored", "Webhooks that wait for their integration", counts.get(EventState.STORED, 0))
+    for state in (DeliveryState.PENDING, DeliveryState.HELD, DeliveryState.FAILED):
+        gauge(f"leadtrail_deliveries_{state}", f"Hand-overs to outside cabinets: {state}", _deliveries(session, state))
+    paused = session.scalar(select(func.count(CabinetPause.account_id.distinct())))
+    gauge("leadtrail_deliveries_paused_accounts", "Accounts whose cabinet takes nothing for now", paused or 0)
     gauge("leadtrail_jobs_waiting", "Jobs that wait or run", backlog.waiting + backlog.running)
     gauge("leadtrail_jobs_oldest_seconds", "Age of the oldest due job", backlog.oldest_due_seconds)
     if beat is not None:
         gauge("leadtrail_worker_silence_seconds", "Since a worker was last heard", (utc_now() - beat).total_seconds())
     return registry
+
+
+def _deliveries(session: Session, state: DeliveryState) -> int:
+    """The hand-overs in a state. Account by account, as the index has them: the table itself may be very long."""
+    here = select(func.count()).where(Delivery.account_id == Account.id, Delivery.state == state).scalar_subquery()
+    return session.scalar(select(func.sum(here)).select_from(Account)) or 0

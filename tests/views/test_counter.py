@@ -118,8 +118,10 @@ def test_a_browser_that_asks_first_is_told_how(session, address):
 @pytest.mark.parametrize(
     "body", [b"", b"hello", b"\xff\xfe", b"s=1", b"s=x&u=2&a=0", b"{}", "s=1&u=2&a=0&l=ы".encode()]
 )
-def test_nonsense_is_refused(session, address, body):
-    assert post(address, body).status_code == 400
+def test_nonsense_is_refused_for_good(session, address, body):
+    answer = post(address, body)
+    assert answer.status_code == 400
+    assert answer.headers["Access-Control-Allow-Origin"] == SHOP, "what the script cannot read it sends again"
     assert visits(session) == []
 
 

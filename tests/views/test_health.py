@@ -10,8 +10,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from tests.factories import make_account, make_integration
-from tests.views.acting import chat, send
-from webapp.models import EventState, WebhookEvent, WorkerBeat, utc_now
+from tests.views.acting import chat, make_communication, send
+from webapp.models import CabinetPause, Delivery, EventState, WebhookEvent, WorkerBeat, utc_now
 from webapp.views import health
 
 
@@ -126,6 +126,27 @@ def test_figures_tell_of_events_jobs_and_the_worker(app, session, client):
     assert found["leadtrail_events_stored"] == 1
     assert (found["leadtrail_jobs_waiting"], found["leadtrail_jobs_oldest_seconds"]) == (0, 0)
     assert 30 <= found["leadtrail_worker_silence_seconds"] < 90
+
+
+def test_figures_tell_of_deliveries_and_paused_accounts(session, client):
+    account, other = make_account(session), make_account(session, slug="other")
+    states = {account: ["held", "failed", "failed", "delivered"], other: ["pending"]}
+    for whose in (account, other):
+        integration = make_integration(session, whose)
+        for number, state in enumerate(states[whose]):
+            communication = make_communication(session, integration, str(number))
+            session.flush()
+            own = {"account_id": whose.id, "communication_id": communication.id, "type": "chat"}
+            session.add(Delivery(**own, state=state, ext_id=f"figures-{communication.id}", updated_at=utc_now()))
+    for scope in ("chat", "offline_message"):
+        at = {"since": utc_now(), "next_probe_at": utc_now()}
+        session.add(CabinetPause(account_id=account.id, scope=scope, reason="component_disabled", **at))
+    session.commit()
+    session.rollback()
+    beat(session, seconds=5)
+    found = figures(client)
+    assert [found[f"leadtrail_deliveries_{state}"] for state in ("pending", "held", "failed")] == [1, 1, 2]
+    assert found["leadtrail_deliveries_paused_accounts"] == 1
 
 
 def test_requests_and_webhooks_are_counted_by_what_became_of_them(app, session, client):

@@ -80,7 +80,8 @@ def collect(key: str) -> Response:
     hit = parse_hit(_body())
     if hit is None:
         metrics.hits.labels("malformed").inc()
-        abort(400)
+        # Told so that the script can read it: what it cannot read it would send again.
+        return _allowed(Response(status=400), origin)
     if _is_robot(request.headers.get("User-Agent", "")):
         metrics.hits.labels("robot").inc()
     else:
