@@ -18,8 +18,9 @@ from webapp.models import Communication, Integration, Role, Site, Visit, VisitTi
 
 from .access import member
 from .communications import heading
+from .days import day_of, midnight
 from .directory_search import like
-from .periods import day_of, key_of, midnight, page_by_time, position_of
+from .paging import key_of, page_by_time, position_of
 from .picker import Picker
 from .site_script import script_tag
 from .visit_words import came_from, device_of, duration, mark_name, page_of
@@ -101,9 +102,9 @@ class Filters:
         wanted = [Visit.account_id == g.account.id]
         since = self.since or self.bounded
         if since:
-            wanted.append(Visit.started_at >= midnight(since, g.account.timezone))
+            wanted.append(Visit.started_at >= midnight(since))
         if self.until:
-            wanted.append(Visit.started_at < midnight(self.until + timedelta(days=1), g.account.timezone))
+            wanted.append(Visit.started_at < midnight(self.until + timedelta(days=1)))
         wanted += [
             getattr(Visit, column) == self.pickers[name].id
             for name, _kind, column in PICKERS

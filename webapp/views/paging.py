@@ -1,8 +1,8 @@
-"""Days in addresses, and pages of a list that is ordered by time: by key, never by number."""
+"""Pages of a list that is ordered by time: by key, never by number."""
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -16,20 +16,6 @@ PAGE_SIZE = 50
 
 #: Where a page of a list begins: (started_at, id) of the row before it.
 Position = tuple[datetime, int]
-
-
-def day_of(text: str | None) -> date | None:
-    """The day in an address (2026-11-21); None for anything that is none of this century or the next."""
-    try:
-        found = date.fromisoformat(text or "")
-    except ValueError:
-        return None
-    return found if 2000 <= found.year <= 2200 else None
-
-
-def midnight(day: date, zone: str) -> datetime:
-    """The beginning of a day in a time zone."""
-    return datetime.combine(day, time(), ZoneInfo(zone))
 
 
 def key_of(row: Any) -> str:
