@@ -109,6 +109,27 @@ def test_it_can_be_taken_back_but_for_what_was_decided_since(session, jivo, sour
     assert undone.state == TaskState.DONE
 
 
+def test_it_can_be_taken_back_when_a_visit_has_expired_since(session, jivo, source, run):
+    """The visit from before, the one decided by now, and both of one chat."""
+    point(session, jivo, source)
+    old = [visited(session, jivo.account, f"old{number}") for number in range(3)]
+    chats = [chat(session, jivo, visit.session_id, client=visit.session_id) for visit in old]
+    new = [visited(session, jivo.account, f"new{number}", DAY) for number in range(3)]
+    for one, visit in zip(chats, new, strict=True):
+        one.clues = {}
+        tie_visit(session, jivo, visit, one.client)
+    session.commit()
+    made = run(task(session, jivo))
+    assert [one.rule for one in chats] == ["beacon"] * 3
+    kept = old[1].id
+    for visit in (old[0], new[1], old[2], new[2]):
+        session.delete(visit)
+    session.commit()
+    undone = run(make_task(session, jivo.account, TaskKind.UNDO, params={"task": made.id}))
+    assert (undone.state, undone.counts) == (TaskState.DONE, {"restored": 3})
+    assert [(one.rule, one.visit_id) for one in chats] == [("visit", None), ("visit", kept), ("visit", None)]
+
+
 def test_visits_follow_a_changed_rule_and_come_back(session, jivo, run):
     campaign = make_campaign(session, jivo.account, rules=[{"utm_source": "yandex"}])
     visit = visited(session, jivo.account, "8f3c", landing_url="https://shop.example/?utm_source=yandex")
