@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,7 +11,7 @@ from flask import Blueprint, abort, flash, g, render_template, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_login import current_user
-from sqlalchemy import select
+from sqlalchemy import func, select
 from wtforms import BooleanField, IntegerField, SelectField, StringField, ValidationError
 from wtforms.validators import NumberRange
 
@@ -30,6 +31,9 @@ from .partial import done
 blueprint = Blueprint("alerts", __name__, url_prefix="/a/<slug>/alerts")
 
 MOST_ADDRESSES = 10
+
+#: Test messages of an account in this time; a test has one for each way.
+MOST_TESTS, TESTS_WITHIN = 10, timedelta(minutes=10)
 
 #: Alerts and messages shown that are over.
 MOST_PAST = 20
@@ -140,7 +144,15 @@ def save() -> Any:
 @blueprint.post("/test")
 @member(Role.EDITOR)
 def test() -> Any:
-    """A message on every way, to see that it arrives."""
+    """A message on every way, to see that it arrives. The addresses may be other people's, so not too often."""
+    recent = select(func.count()).where(
+        AlertMessage.account_id == g.account.id,
+        AlertMessage.event == "test",
+        AlertMessage.created_at > utc_now() - TESTS_WITHIN,
+    )
+    if (db.session.scalar(recent) or 0) >= MOST_TESTS:
+        flash(_("Слишком много проверок подряд. Подождите десять минут."), "attention")
+        return done(url_for("alerts.index", slug=g.account.slug, _anchor="messages"))
     sent = tell(db.session, g.account, settings_of(db.session(), g.account), "test")
     db.session.commit()
     flash(
