@@ -41,6 +41,33 @@ def integration(session: Session, account: Account) -> Integration:
     return make_integration(session, account)
 
 
+class TestSessionThatIsGone:
+    """What comes late to a conversation must not unmake what its expired visit had decided."""
+
+    def test_the_decision_stays(self, session: Session, account: Account, integration: Integration) -> None:
+        campaign, source = make_campaign(session, account), make_source(session, account)
+        integration.point_to("source", None, source.id, None)
+        visit = visited(session, account, campaign_id=campaign.id)
+        found = chat(session, integration, "8f3c")
+        session.delete(visit)
+        session.commit()
+        attribute(session, integration, found, None)
+        assert (found.rule, found.campaign_id, found.source_id) == ("visit", campaign.id, None)
+        assert outcomes(found) == {"visit": "answered"}
+
+    def test_another_visit_that_is_found_decides(
+        self, session: Session, account: Account, integration: Integration
+    ) -> None:
+        campaign = make_campaign(session, account)
+        visit = visited(session, account)
+        found = chat(session, integration, "8f3c", client="412")
+        session.delete(visit)
+        tie_visit(session, integration, visited(session, account, "91aa", campaign_id=campaign.id))
+        session.commit()
+        attribute(session, integration, found, known_client(session, found))
+        assert (found.rule, found.campaign_id) == ("beacon", campaign.id)
+
+
 class TestNamedVisit:
     def test_its_campaign_source_and_site_are_written(
         self, session: Session, account: Account, integration: Integration

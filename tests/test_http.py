@@ -14,7 +14,7 @@ import requests
 from urllib3.connection import HTTPSConnection
 from urllib3.exceptions import NewConnectionError
 
-from webapp.http import ANYBODY, Client, Refused, _PublicConnection
+from webapp.http import ANYBODY, Client, PrivateAddress, Refused, _PublicConnection
 
 HOSTS = ("*.amocrm.ru", "www.amocrm.ru", "dataapi.uiscom.ru")
 
@@ -163,9 +163,15 @@ class TestAnybody:
         assert looked_up == ["hooks.example"] * 2
 
     @pytest.mark.parametrize(
-        "url", ["http://hooks.example/", "https://hooks.example:25/", "https://:443/", "ftp://hooks.example/"]
+        "url",
+        [
+            *("http://hooks.example/", "https://hooks.example:25/", "https://:443/", "ftp://hooks.example/"),
+            *("https://10.0.0.1:8443/", "https://[::1]/"),
+        ],
     )
-    def test_but_not_without_it_and_not_at_the_ports_of_other_services(self, looked_up: list[str], url: str) -> None:
+    def test_but_not_without_it_nor_at_the_ports_of_other_services_nor_privately(
+        self, looked_up: list[str], url: str
+    ) -> None:
         with pytest.raises(requests.RequestException):
             Client((ANYBODY,)).post(url, b"{}")
 
@@ -176,7 +182,7 @@ class TestAnybody:
             found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", listening.getsockname())]
             monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
 
-            with pytest.raises(requests.ConnectionError, match="a private address"):
+            with pytest.raises(PrivateAddress, match="a private address"):
                 Client((ANYBODY,)).post("https://hooks.example/", b"secret")
 
 

@@ -22,7 +22,7 @@ from webapp import lookback
 from webapp.attribution import attribute
 from webapp.forecast import forecast
 from webapp.lookback import Decided, cases, ruling
-from webapp.models import Account, CabinetKind, Communication, Delivery, Integration, VendorClient, VisitTie
+from webapp.models import Account, CabinetKind, Communication, Delivery, Integration, VendorClient, VisitTie, utc_now
 from webapp.resolution import Target
 
 MINUTE = timedelta(minutes=1)
@@ -145,6 +145,20 @@ def test_a_changed_default_is_told_with_counts_and_examples(session, account, ji
     assert shift.count == 5
     assert [one.started_at - BEGAN for one in shift.examples] == [4 * HOUR, 3 * HOUR, 2 * HOUR]
     assert found.anyway == 0
+
+
+def test_what_no_rules_of_today_decide_about_is_told_by_why(session, account, jivo):
+    campaign = make_campaign(session, account, rules=[{"utm_source": "yandex"}])
+    visit = visited(session, account)
+    chat(session, jivo, visit.session_id)
+    for _number in range(2):
+        chat(session, jivo, utm={"source": "yandex"})
+    session.delete(visit)
+    campaign.archived_at = utc_now()
+    jivo.point_to("source", None, make_source(session, account).id, None)
+    session.commit()
+    found = look(session, account)
+    assert (found.seen, found.changed, found.kept) == (3, 0, {"gone": 1, "archived": 2})
 
 
 def test_what_older_rules_decided_is_told_apart(session, account, jivo):

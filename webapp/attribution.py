@@ -19,8 +19,10 @@ from webapp.resolution import (
     CLOCK_TOLERANCE,
     Attribution,
     Catalogue,
+    Outcome,
     Policy,
     Question,
+    Rule,
     Sightings,
     Target,
     VisitFacts,
@@ -32,6 +34,9 @@ KEPT = 512
 
 #: So many visits of a person are looked at for the one of a conversation.
 MOST_TIED_VISITS = 50
+
+#: The rules that decide by a visit.
+BY_VISIT = frozenset((Rule.VISIT, Rule.BEACON, Rule.CONTACT))
 
 # Built once, and in Core where the way of every webhook goes: the ORM's share of its time was the largest.
 _people = VendorClient.__table__.c
@@ -85,7 +90,8 @@ def attribute(
 ) -> Attribution:
     """Decide who brought this communication, and write the decision and its trail into it.
 
-    ``client`` is what is known of the person beyond this conversation (``find_client``).
+    ``client`` is what is known of the person beyond this conversation (``find_client``). What was decided by a session
+    that is gone stays, unless another session is found: the day's rules would know less.
     """
     account = integration.account
     question = Question(
@@ -99,8 +105,20 @@ def attribute(
         sightings(session, account, communication, question, client),
         policy(session, account, integration),
     )
-    write_decision(communication, decision)
+    by_session = decision.visit is not None or decision.session is not None
+    if by_session or not session_is_gone(communication, cabinet_of(account).counts_visits):
+        write_decision(communication, decision)
     return decision
+
+
+def session_is_gone(communication: Communication, counted_here: bool) -> bool:
+    """True when a session decided that cannot be looked at any more: it has expired, was erased, or is not of the
+    account's present cabinet. ``counted_here``: that one's sessions are visits."""
+    if (communication.visit_id if counted_here else communication.session_named) is not None:
+        return False
+    return communication.rule in BY_VISIT or any(
+        step["outcome"] == Outcome.NO_CAMPAIGN for step in communication.trail or ()
+    )
 
 
 def write_decision(communication: Communication, decision: Attribution) -> None:

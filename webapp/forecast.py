@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy.orm import Session, load_only
 
-from webapp.lookback import LOOKED_AT, Decided, Ruling, chosen, in_chunks
+from webapp.lookback import LOOKED_AT, Decided, Kept, Ruling, chosen, in_chunks
 from webapp.models import Account, Communication
 
 #: How far a forecast looks back, and at how many communications at most, the newest first.
@@ -31,13 +33,15 @@ class Shift:
 class Forecast:
     """How stored communications would be attributed. ``cut``: there are more than were looked at.
 
-    ``anyway`` of the ``changed`` would change by the saved rules alone: they were decided by older ones.
+    ``anyway`` of the ``changed`` would change by the saved rules alone: they were decided by older ones. ``kept``
+    counts those that no rules of today decide about, by why.
     """
 
     seen: int
     cut: bool
     shifts: tuple[Shift, ...]
     anyway: int
+    kept: Mapping[Kept, int]
 
     @property
     def changed(self) -> int:
@@ -58,7 +62,7 @@ def forecast(
 ) -> Forecast:
     """What ``new`` would make of the newest communications of this time, tests left out. Writes nothing."""
     shifts: dict[tuple[Decided, Decided], Shift] = {}
-    anyway = 0
+    anyway, kept = 0, Counter()
     newest = chosen(account, since=since, until=until, integration_id=integration_id)
     rows = session.scalars(
         newest.where(Communication.is_test.is_(False))
@@ -67,6 +71,9 @@ def forecast(
         .limit(most + 1)
     ).all()
     for case in in_chunks(session, account, rows[:most]):
+        if why := new.kept(case):
+            kept[why] += 1
+            continue
         before, after = Decided.of(case.communication), Decided.by(new.decide(case))
         if before == after:
             continue
@@ -77,4 +84,4 @@ def forecast(
             examples = (*examples, case.communication)
         shifts[before, after] = replace(shift, count=shift.count + 1, examples=examples)
     ordered = sorted(shifts.values(), key=lambda shift: -shift.count)
-    return Forecast(min(len(rows), most), len(rows) > most, tuple(ordered), anyway)
+    return Forecast(min(len(rows), most), len(rows) > most, tuple(ordered), anyway, kept)

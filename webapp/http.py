@@ -10,7 +10,7 @@ import ipaddress
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -32,15 +32,27 @@ class Refused(requests.RequestException):
     """We do not speak to that address."""
 
 
+class PrivateAddress(requests.ConnectionError):
+    """The name led to a private address; nothing was sent there."""
+
+
+class _PrivateReached(NewConnectionError):
+    pass
+
+
 class _PublicConnection(HTTPSConnection):
     """A connection that ends at once when it reached a private address."""
 
     def _new_conn(self) -> Any:
         connection = super()._new_conn()
-        if not ipaddress.ip_address(connection.getpeername()[0]).is_global:
+        if not _is_public(connection.getpeername()[0]):
             connection.close()
-            raise NewConnectionError(self, "a private address")
+            raise _PrivateReached(self, "a private address")
         return connection
+
+
+def _is_public(address: str) -> bool:
+    return ipaddress.ip_address(address).is_global
 
 
 class _PublicPool(HTTPSConnectionPool):
@@ -91,7 +103,8 @@ class Client:
         headers: Mapping[str, str] | None = None,
         timeout: Any = TIMEOUT,
     ) -> requests.Response:
-        """Send one request, once. Raises requests.RequestException: Refused for an address that is not listed.
+        """Send one request, once. Raises requests.RequestException: Refused for an address that is not listed,
+        PrivateAddress for one that leads into a network of our own.
 
         ``timeout`` is seconds to connect and between two bytes; a whole answer may take ``LONGEST_ANSWER_SECONDS`` and
         have ``LARGEST_ANSWER_BYTES``, or it is refused as unreadable.
@@ -102,7 +115,12 @@ class Client:
             self.check(request.url or "")
             if not self._trusted(request.url or ""):
                 session.mount("https://", _PublicAdapter())
-            answer = session.send(request, timeout=timeout, allow_redirects=False, stream=True)
+            try:
+                answer = session.send(request, timeout=timeout, allow_redirects=False, stream=True)
+            except requests.ConnectionError as error:
+                if error.args and isinstance(getattr(error.args[0], "reason", None), _PrivateReached):
+                    raise PrivateAddress(*error.args, request=request) from error
+                raise
             answer._content = _whole(answer)
             return answer
 
@@ -110,7 +128,7 @@ class Client:
         """Raise Refused when nothing may be sent to this address. Looks at what will be connected to: other readers of
         the same text may see another host in it."""
         parts = urlsplit(url)
-        allowed = self._listed(parts.hostname or "") or (ANYBODY in self._hosts and self._is_public_port(parts.port))
+        allowed = self._listed(parts.hostname or "") or (ANYBODY in self._hosts and self._may_be_public(parts))
         if not self._trusted(url) and not (parts.scheme == "https" and parts.hostname and allowed):
             raise Refused(f"{parts.hostname} is not a listed host")
 
@@ -120,8 +138,13 @@ class Client:
         return f"{parts.hostname}:{port}".casefold() in self._extra
 
     @staticmethod
-    def _is_public_port(port: int | None) -> bool:
-        return port in (None, 443) or port >= 1024
+    def _may_be_public(parts: SplitResult) -> bool:
+        try:
+            public = _is_public(parts.hostname or "")
+        except ValueError:
+            # A name: where it leads is seen when it is called.
+            public = True
+        return public and (parts.port in (None, 443) or parts.port >= 1024)
 
     def _listed(self, host: str) -> bool:
         host = host.casefold()

@@ -10,22 +10,24 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from webapp.arrival import arrival_facts
-from webapp.attribution import MOST_TIED_VISITS, read_policy
+from webapp.attribution import BY_VISIT, MOST_TIED_VISITS, read_policy, session_is_gone
 from webapp.cabinets import cabinet_of
 from webapp.conversation import Clues
 from webapp.enrichment import clues_of
-from webapp.models import Account, Campaign, Communication, Delivery, Integration, Visit, VisitTie
+from webapp.models import Account, Campaign, Communication, Delivery, Integration, Source, Visit, VisitTie
 from webapp.resolution import (
     CLOCK_TOLERANCE,
     Attribution,
     Catalogue,
     Policy,
     Question,
+    Rule,
     Sightings,
     VisitFacts,
     resolve,
@@ -49,10 +51,15 @@ LOOKED_AT = (
     Communication.source_id,
     Communication.site_id,
     Communication.visit_id,
+    Communication.session_named,
     Communication.rule,
+    Communication.trail,
     Communication.utm,
     Communication.clues,
 )
+
+#: Rules whose answer is a campaign's or a source's own rules, then or when the visit came.
+BY_DIRECTORY = BY_VISIT | {Rule.UTM}
 
 Meaning = tuple[int | None, int | None]
 
@@ -80,6 +87,15 @@ class Decided:
         return cls(str(decision.rule), decision.campaign, decision.source, decision.site)
 
 
+class Kept(StrEnum):
+    """Why a communication stays as it was decided. The values are names of counts."""
+
+    #: What decided, a session, cannot be looked at any more.
+    GONE = "gone"
+    #: The campaign or source whose rules decided is archived: no rules speak for it today.
+    ARCHIVED = "archived"
+
+
 @dataclass(frozen=True)
 class Case:
     """A communication and the visits that its clues lead to."""
@@ -104,13 +120,16 @@ class Ruling:
     """The say of an account's rules and integrations at one moment.
 
     ``policies`` and ``labels`` (the channel of a vendor's channel id) are by integration. ``catalogue`` says what a
-    visit's arrival means; None where visits are attributed elsewhere. ``sites`` are the campaigns'.
+    visit's arrival means; None where visits are attributed elsewhere. ``sites`` are the campaigns'. ``archived`` are
+    the ids of archived campaigns, and of archived sources; ``counts_visits`` is the cabinet's.
     """
 
     policies: Mapping[int, Policy]
     labels: Mapping[int, Mapping[str, str]]
     catalogue: Catalogue | None
     sites: Mapping[int, int]
+    archived: tuple[frozenset[int], frozenset[int]]
+    counts_visits: bool
     _meanings: dict[int, Meaning] = field(default_factory=dict, compare=False)
 
     def channel(self, case: Case) -> str | None:
@@ -138,18 +157,29 @@ class Ruling:
         )
         return resolve(question, sightings, self.policies[communication.integration_id])
 
+    def kept(self, case: Case) -> Kept | None:
+        """Why today's rules have no say in a communication; None when they do."""
+        communication = case.communication
+        if session_is_gone(communication, self.counts_visits):
+            return Kept.GONE
+        given = communication.campaign_id, communication.source_id
+        return Kept.ARCHIVED if communication.rule in BY_DIRECTORY and self._archived(given) else None
+
     def meaning(self, visit: Visit) -> Meaning:
         """The campaign and the source of a visit, as the counter would decide them now. A visit of which the arrival is
-        not known keeps what it has."""
+        not known, or of what is archived, keeps what it has."""
         known = self._meanings.get(visit.id)
         if known is None:
             known = visit.campaign_id, visit.source_id
             facts = arrival_facts(visit.landing_url, visit.referrer) if self.catalogue else {}
-            if self.catalogue and facts:
+            if self.catalogue and facts and not self._archived(known):
                 campaign, source = self.catalogue.campaign(facts), self.catalogue.source(facts)
                 known = campaign.entry.id if campaign else None, source.entry.id if source else None
             self._meanings[visit.id] = known
         return known
+
+    def _archived(self, given: Meaning) -> bool:
+        return any(number in archived for number, archived in zip(given, self.archived, strict=True))
 
     def _facts(self, visit: Visit | None) -> VisitFacts | None:
         if visit is None:
@@ -170,11 +200,19 @@ def ruling(session: Session, account: Account, catalogue: Catalogue | None = Non
     sites = session.execute(
         select(Campaign.id, Campaign.site_id).where(Campaign.account_id == account.id, Campaign.site_id.is_not(None))
     )
+    campaigns, sources = (
+        frozenset(
+            session.scalars(select(table.id).where(table.account_id == account.id, table.archived_at.is_not(None)))
+        )
+        for table in (Campaign, Source)
+    )
     return Ruling(
         {one.id: read_policy(session, account, one, catalogue) for one in integrations},
         {one.id: one.widget_channels for one in integrations},
         catalogue if cabinet.owns_directory else None,
         {campaign: site for campaign, site in sites},
+        (campaigns, sources),
+        cabinet.counts_visits,
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.factories import make_account, make_integration
 from tests.views.acting import make_communication
+from webapp.alerts import checks
 from webapp.alerts.checks import (
     BY_NAME,
     CHECKS,
@@ -144,6 +145,21 @@ def test_the_share_without_attribution_has_a_limit_with_a_margin(session, accoun
     session.commit()
     look = Look(NOW, unattributed_limit=30, open=frozenset({""}) if is_open else frozenset())
     assert [one.facts["percent"] for one in unattributed(session, account, look)] == ([told] if told else [])
+
+
+def test_of_too_many_the_same_newest_are_the_whole_and_the_part(app, session, account, jivo, monkeypatch):
+    """The first of the day were lost all of them, of the newest a quarter."""
+    monkeypatch.setattr(checks, "MOST_OF_SHARE", 40)
+    for number in range(80):
+        rule = "none" if number < 40 or number % 4 == 0 else "default"
+        started_at = NOW - timedelta(hours=20) + timedelta(minutes=number)
+        make_communication(session, jivo, f"s{number}", started_at=started_at, rule=rule)
+    session.commit()
+    assert list(unattributed(session, account, Look(NOW, unattributed_limit=30))) == []
+    [found] = unattributed(session, account, Look(NOW, unattributed_limit=25))
+    assert found.facts == {"percent": 25, "count": 10, "total": 40, "cut": True}
+    with app.test_request_context():
+        assert "последних" in BY_NAME["unattributed"].says(found.facts)
 
 
 def test_other_accounts_do_not_count(session, account, jivo):

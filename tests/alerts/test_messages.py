@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import socket
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
@@ -14,7 +15,7 @@ from tests.factories import make_alert
 from tests.views.acting import jobs
 from webapp.alerts.messages import PAUSES, tell
 from webapp.jobs import handlers
-from webapp.models import AlertMessage
+from webapp.models import AlertMessage, utc_now
 
 
 @pytest.fixture
@@ -106,13 +107,36 @@ def test_who_is_well_again_gets_it(send, receiver):
     assert (found.state, found.error, found.attempts) == ("sent", None, 2)
 
 
+def test_a_later_attempt_is_signed_with_its_own_time(send, receiver, monkeypatch):
+    receiver.status = 500
+    send()
+    later = utc_now() + timedelta(hours=2)
+    monkeypatch.setattr("webapp.alerts.messages.utc_now", lambda: later)
+    send.again()
+    first, second = [int(call.headers["X-Leadtrail-Timestamp"]) for call in receiver.calls]
+    assert second == int(later.timestamp()) > first
+    assert receiver.calls[0].body == receiver.calls[1].body
+
+
+def test_an_error_of_ours_is_an_attempt_like_others_and_is_told(send, monkeypatch):
+    def fails(*_arguments, **_options):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("webapp.alerts.messages.mail.send", fails)
+    found = send()["email"]
+    assert (found.state, found.attempts, found.error) == ("pending", 1, "error")
+    for _attempt in PAUSES:
+        found = send.again()["email"]
+    assert found.state == "failed"
+
+
 @pytest.mark.parametrize(
     ("url", "state", "error"),
     [
         ("http://public.example/hook", "failed", "not_allowed"),
         ("https://public.example:25/hook", "failed", "not_allowed"),
-        ("https://localhost/hook", "pending", "unreachable"),
-        ("https://10.0.0.1:8443/hook", "pending", "unreachable"),
+        ("https://localhost/hook", "failed", "not_allowed"),
+        ("https://10.0.0.1:8443/hook", "failed", "not_allowed"),
     ],
 )
 def test_only_public_addresses_are_called(session, send, setting, url, state, error, monkeypatch):
@@ -128,7 +152,8 @@ def test_only_public_addresses_are_called(session, send, setting, url, state, er
     listening.settimeout(0.1)
     try:
         connection, _ = listening.accept()
-        reached.append(connection.recv(1))
+        with connection:
+            reached.append(connection.recv(1))
     except TimeoutError:
         reached.append(b"")
     listening.close()

@@ -77,6 +77,45 @@ def test_what_comes_and_goes_is_told_once_a_day(session, wrong, look):
     assert look(2) == ["opened", "closed", "opened"]
 
 
+def test_what_came_back_and_stays_is_told_again_for_the_last_word_was_that_it_is_well(session, wrong, look):
+    wrong.add("a")
+    look(2)
+    wrong.clear()
+    assert look(3) == ["opened", "closed"]
+    wrong.add("a")
+    assert look(13) == ["opened", "closed"], "shown for 55 minutes"
+    assert look() == ["opened", "closed", "opened"]
+    assert look(400) == ["opened", "closed", "opened"]
+    wrong.clear()
+    assert look(3) == ["opened", "closed", "opened", "closed"]
+
+
+def test_what_is_open_untold_when_the_day_has_passed_is_told(session, wrong, look, monkeypatch):
+    monkeypatch.setattr(watching, "RELAPSE", timedelta(days=9))
+    wrong.add("a")
+    look(2)
+    wrong.clear()
+    look(3)
+    wrong.add("a")
+    assert look(20) == ["opened", "closed"]
+    look.clock[0] = NOW + EVERY + timedelta(hours=24)
+    assert look() == ["opened", "closed", "opened"]
+
+
+@pytest.mark.parametrize("change", [{"active": False}, {"archived_at": NOW}])
+def test_an_integration_that_is_switched_off_is_not_said_to_be_well_again(session, jivo, look, monkeypatch, change):
+    def find(session, account, seen):
+        return [Finding("1", {"integration": "Jivo", "count": 1}, jivo.id)] if jivo.runs else []
+
+    monkeypatch.setattr(watching, "CHECKS", (Check("failed_events", "t", "h", find, lambda facts: "x"),))
+    assert look(2) == ["opened"]
+    for name, value in change.items():
+        setattr(jivo, name, value)
+    session.commit()
+    assert look(5) == ["opened"]
+    assert not session.scalars(select(Alert)).one().is_open
+
+
 def test_each_subject_is_an_alert_of_its_own(session, wrong, look):
     wrong |= {"a", "b"}
     assert look(2) == ["opened", "opened"]

@@ -128,6 +128,13 @@ def accounts(draw: Any, slug: str) -> dict[str, Any]:
             "keep_full_ip": draw(st.booleans()),
             "retention_days": draw(DAYS),
         },
+        "alerts": {
+            "off": draw(st.lists(st.sampled_from(["silence", "failed_events"]), max_size=1)),
+            "unattributed_limit": draw(st.integers(1, 100)),
+            "emails": draw(st.sampled_from([[], ["olga@shop.example", "pavel@shop.example"]])),
+            "language": draw(st.sampled_from(["ru", "en"])),
+            "webhook_url": draw(st.none() | st.just("https://hooks.example/T0/key")),
+        },
         "cabinet": {"kind": "embedded"},
     }
     keys: dict[str, list[str]] = {}
@@ -190,7 +197,6 @@ def test_every_configuration_survives_the_way_out_and_in(app, first, second):
         changes(text)
         assert exported() == text
         assert [account["name"] for account in yaml.safe_load(text)["accounts"]] == [first["name"], second["name"]]
-        assert [account["visits"] for account in yaml.safe_load(text)["accounts"]] == [
-            first["visits"],
-            second["visits"],
-        ]
+        for given, told in zip((first, second), yaml.safe_load(text)["accounts"], strict=True):
+            assert told["visits"] == given["visits"]
+            assert {name: told["alerts"][name] for name in given["alerts"]} == given["alerts"]

@@ -47,6 +47,31 @@ WRONG = [
     ),
     (put("visits", value={"retention_days": "year"}), "visits.retention_days: must be a whole number"),
     (put("visits", value={"keep_ip": True}), "visits.keep_ip: unknown key"),
+    (put("alerts", value=["silence"]), "alerts: must be a mapping"),
+    (put("alerts", value={"on": []}), "alerts.on: unknown key"),
+    (put("alerts", value={"off": "silence"}), "alerts.off: must be a list"),
+    (
+        put("alerts", value={"off": ["silence", "noise"]}),
+        "alerts.off[1]: must be one of silence, failed_events, unattributed, delivery_paused, connections",
+    ),
+    (put("alerts", value={"unattributed_limit": 101}), "alerts.unattributed_limit: must be a number from 1 to 100"),
+    (put("alerts", value={"unattributed_limit": "low"}), "alerts.unattributed_limit: must be a whole number"),
+    (put("alerts", value={"emails": ["olga@shop.example", "olga"]}), "alerts.emails[1]: must be an e-mail address"),
+    (
+        put("alerts", value={"emails": [f"a{number}@shop.example" for number in range(11)]}),
+        "alerts.emails: must be at most 10 addresses",
+    ),
+    (put("alerts", value={"language": "de"}), "alerts.language: must be 'ru' or 'en'"),
+    (put("alerts", value={"webhook_url": "http://hooks.example/"}), "alerts.webhook_url: must be an https address"),
+    (put("alerts", value={"webhook_url": "https://[::1/"}), "alerts.webhook_url: must be an https address"),
+    (
+        put("alerts", value={"webhook_url": "https://user:key@hooks.example/"}),
+        "alerts.webhook_url: must be without a name and a password",
+    ),
+    (
+        put("alerts", value={"webhook_secret": "short"}),
+        "alerts.webhook_secret: must be 8–200 characters of A-Z a-z 0-9 . _ ~ -",
+    ),
     (put("colour", value="red"), "colour: unknown key"),
     (
         put("cabinet", value={"kind": "dataapi", "access_token": " "}),

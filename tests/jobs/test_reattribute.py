@@ -5,11 +5,19 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
-from tests.attributed import BEGAN, DAY, HOUR, chat, visited
-from tests.factories import make_account, make_campaign, make_integration, make_source, make_task, map_channel
+from tests.attributed import BEGAN, DAY, HOUR, PHONE, chat, visited
+from tests.factories import (
+    make_account,
+    make_campaign,
+    make_integration,
+    make_source,
+    make_task,
+    map_channel,
+    tie_visit,
+)
 from webapp.cabinets.embedded import EmbeddedCabinet
 from webapp.jobs import handlers, reattribute
-from webapp.models import Communication, Redecision, Task, TaskKind, TaskState, Widget, utc_now
+from webapp.models import CabinetKind, Communication, Redecision, Task, TaskKind, TaskState, Widget, utc_now
 
 
 @pytest.fixture
@@ -101,6 +109,27 @@ def test_it_can_be_taken_back_but_for_what_was_decided_since(session, jivo, sour
     assert undone.state == TaskState.DONE
 
 
+def test_it_can_be_taken_back_when_a_visit_has_expired_since(session, jivo, source, run):
+    """The visit from before, the one decided by now, and both of one chat."""
+    point(session, jivo, source)
+    old = [visited(session, jivo.account, f"old{number}") for number in range(3)]
+    chats = [chat(session, jivo, visit.session_id, client=visit.session_id) for visit in old]
+    new = [visited(session, jivo.account, f"new{number}", DAY) for number in range(3)]
+    for one, visit in zip(chats, new, strict=True):
+        one.clues = {}
+        tie_visit(session, jivo, visit, one.client)
+    session.commit()
+    made = run(task(session, jivo))
+    assert [one.rule for one in chats] == ["beacon"] * 3
+    kept = old[1].id
+    for visit in (old[0], new[1], old[2], new[2]):
+        session.delete(visit)
+    session.commit()
+    undone = run(make_task(session, jivo.account, TaskKind.UNDO, params={"task": made.id}))
+    assert (undone.state, undone.counts) == (TaskState.DONE, {"restored": 3})
+    assert [(one.rule, one.visit_id) for one in chats] == [("visit", None), ("visit", kept), ("visit", None)]
+
+
 def test_visits_follow_a_changed_rule_and_come_back(session, jivo, run):
     campaign = make_campaign(session, jivo.account, rules=[{"utm_source": "yandex"}])
     visit = visited(session, jivo.account, "8f3c", landing_url="https://shop.example/?utm_source=yandex")
@@ -114,6 +143,77 @@ def test_visits_follow_a_changed_rule_and_come_back(session, jivo, run):
     )
     run(make_task(session, jivo.account, TaskKind.UNDO, params={"task": made.id}))
     assert (found.campaign_id, visit.campaign_id) == (None, None)
+
+
+@pytest.fixture
+def by_visits(session, jivo, source):
+    """Chats that a visit decided: named, tied, of the same phone, and one that only its source is from, with a default
+    that all of them would go to."""
+    jivo.account.contact_window_days, jivo.fill_without_campaign = 30, True
+    found = make_source(session, jivo.account, "mail", "Почта")
+    campaign = make_campaign(session, jivo.account)
+    point(session, jivo, source)
+    first = visited(session, jivo.account, "named", campaign_id=campaign.id)
+    second = visited(session, jivo.account, "tied", campaign_id=campaign.id)
+    bare = visited(session, jivo.account, "bare", source_id=found.id)
+    tie_visit(session, jivo, second, "7")
+    chats = [
+        chat(session, jivo, first.session_id, contact_phone=PHONE),
+        chat(session, jivo, client="7"),
+        chat(session, jivo, contact_phone=PHONE, started_at=BEGAN + HOUR),
+        chat(session, jivo, bare.session_id),
+    ]
+    map_channel(session, jivo, "telegram", campaign=campaign)
+    chats.append(chat(session, jivo, bare.session_id, channel="telegram"))
+    assert [one.rule for one in chats] == ["visit", "beacon", "contact", "visit", "channel"]
+    for visit in (first, second, bare):
+        session.delete(visit)
+    session.commit()
+    return chats
+
+
+def test_what_a_visit_decided_that_is_gone_stays_and_is_counted(session, jivo, by_visits, run):
+    before = decided(session)
+    chat(session, jivo)
+    jivo.point_to("source", None, by_visits[3].source_id, None)
+    session.commit()
+    made = run(task(session, jivo))
+    assert (decided(session)[:-1], made.seen, made.counts) == (before, 6, {"changed": 1, "gone": 5})
+
+
+def test_what_an_archived_campaigns_rules_decided_stays_and_is_counted(session, jivo, source, run):
+    landing = "https://shop.example/?utm_source=yandex"
+    finished = make_campaign(session, jivo.account, rules=[{"utm_source": "yandex"}])
+    visit = visited(session, jivo.account, campaign_id=finished.id, landing_url=landing)
+    chat(session, jivo, visit.session_id)
+    chat(session, jivo, utm={"source": "yandex"})
+    map_channel(session, jivo, "telegram", campaign=finished)
+    mapped = chat(session, jivo, channel="telegram")
+    make_campaign(session, jivo.account, "other", "Другая", rules=[{"utm_source": "yandex"}])
+    finished.archived_at = utc_now()
+    jivo.mappings[0].point_to("source", None, source.id, None)
+    session.commit()
+    made = run(task(session, jivo))
+    assert made.counts == {"changed": 1, "archived": 2}
+    assert [one.campaign_id for one in session.scalars(select(Communication).order_by(Communication.id))] == [
+        finished.id,
+        finished.id,
+        None,
+    ]
+    assert (mapped.source_id, visit.campaign_id) == (source.id, finished.id)
+
+
+def test_another_cabinet_does_not_unmake_what_sessions_decided(session, jivo, source, run):
+    chat(session, jivo, visited(session, jivo.account).session_id)
+    point(session, jivo, source)
+    jivo.account.cabinet_kind = CabinetKind.DATAAPI
+    session.commit()
+    named = chat(session, jivo, "555")
+    assert run(task(session, jivo)).counts == {"changed": 0, "gone": 1}
+    jivo.account.cabinet_kind = CabinetKind.EMBEDDED
+    session.commit()
+    assert run(task(session, jivo)).counts == {"changed": 0, "gone": 1}
+    assert (decided(session), named.session_named) == ([("visit", None)] * 2, "555")
 
 
 def test_a_label_set_since_gives_the_channel(session, jivo, source, run):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 
 from tests.factories import make_alert, make_integration
 from tests.views.acting import beside, filled, flash, jobs, rows, said
@@ -137,6 +139,19 @@ def test_a_test_message_goes_every_way_and_its_fate_is_shown(session, editor):
         ("письмо", "отправляется"),
         ("вебхук", "не доставлено ответ 404"),
     }
+
+
+def test_tests_are_not_sent_without_end(session, editor):
+    editor.post(PAGE, form(editor, emails="olga@romashka.example", webhook_url="https://hooks.example/"))
+    for _time in range(5):
+        assert flash(editor.follow(f"{PAGE}/test")).startswith("Отправляем")
+    before = jobs(session)
+    assert flash(editor.follow(f"{PAGE}/test")).startswith("Слишком много проверок")
+    assert jobs(session) == before
+    session.execute(update(AlertMessage).values(created_at=utc_now() - timedelta(minutes=11)))
+    session.commit()
+    session.rollback()
+    assert flash(editor.follow(f"{PAGE}/test")).startswith("Отправляем")
 
 
 def test_a_viewer_sees_no_address_and_no_key(session, editor, viewer):

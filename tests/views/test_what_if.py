@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from tests.attributed import chat
-from tests.factories import make_campaign, make_integration, make_site, make_source, make_task
+from tests.factories import make_campaign, make_integration, make_site, make_source, make_task, make_visit
 from tests.views.acting import beside, everything, filled, flash, path_of, rows, said
 from webapp.jobs import handlers
 from webapp.models import AuditRecord, Communication, Task, TaskKind, TaskState, utc_now
@@ -99,6 +99,19 @@ def test_without_chats_or_changes_it_says_so(owner, jivo, session):
     chat(session, jivo, started_at=utc_now())
     session.rollback()
     assert "остались бы там же" in said(look(owner, settings(owner)).select_one("#forecast"))
+
+
+def test_what_stays_as_it_is_says_why(session, owner, jivo, account):
+    visit = make_visit(session, account)
+    chat(session, jivo, visit.session_id, started_at=utc_now())
+    session.delete(visit)
+    source = make_source(session, account)
+    session.commit()
+    session.rollback()
+    typed = {"kind": "source", "source": source.id, "source_text": source.label}
+    card = said(look(owner, settings(owner, **typed)).select_one("#forecast"))
+    assert "Ничего" in card
+    assert "Оставлено: их сессии здесь больше нет: 1" in card
 
 
 def entry(owner, path, value, **more):

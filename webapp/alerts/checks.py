@@ -185,37 +185,40 @@ def _failed_says(facts: Mapping[str, Any]) -> str:
 #: The share is of this time, and of at least so many; below the limit by so many points it is well again.
 SHARE_OF, FEWEST_OF_SHARE, MARGIN = timedelta(days=1), 20, 5
 
-#: Counting ends here.
-LARGEST_SHARE_COUNT = 20_000
+#: Of more than so many in that time the newest are counted.
+MOST_OF_SHARE = 20_000
 
 
 def unattributed(session: Session, account: Account, look: Look) -> Iterable[Finding]:
     """The share of a day's communications that no rule had an answer for is over the account's limit."""
-    recent = select(Communication.id).where(
-        Communication.account_id == account.id,
-        Communication.started_at >= look.now - SHARE_OF,
-        Communication.started_at <= look.now,
-    )
 
-    def count(query: Any) -> int:
-        return session.scalar(select(func.count()).select_from(query.limit(LARGEST_SHARE_COUNT).subquery())) or 0
+    def until_now(since: datetime, *columns: Any) -> Any:
+        return select(*columns).where(
+            Communication.account_id == account.id, Communication.started_at.between(since, look.now)
+        )
 
-    total = count(recent)
+    day = look.now - SHARE_OF
+    newest = until_now(day, Communication.started_at).order_by(Communication.started_at.desc())
+    last = session.scalar(newest.offset(MOST_OF_SHARE - 1).limit(1))
+    counted = until_now(last or day, func.count())
+    total = session.scalar(counted) or 0
     limit = look.unattributed_limit - (MARGIN if "" in look.open else 0)
     if total < FEWEST_OF_SHARE:
         return
-    lost = count(recent.where(Communication.rule == str(Rule.NONE)))
+    lost = session.scalar(counted.where(Communication.rule == str(Rule.NONE))) or 0
     if lost * 100 >= max(limit, 1) * total:
-        yield Finding("", {"percent": lost * 100 // total, "count": lost, "total": total})
+        yield Finding("", {"percent": lost * 100 // total, "count": lost, "total": total, "cut": last is not None})
 
 
 def _unattributed_says(facts: Mapping[str, Any]) -> str:
-    return _(
-        "Без атрибуции %(percent)s обращений за сутки: %(count)s из %(total)s.",
-        percent=f"{facts['percent']}\N{NO-BREAK SPACE}%",
-        count=facts["count"],
-        total=facts["total"],
-    )
+    numbers = {
+        "percent": f"{facts['percent']}\N{NO-BREAK SPACE}%",
+        "count": facts["count"],
+        "total": facts["total"],
+    }
+    if facts.get("cut"):
+        return _("Без атрибуции %(percent)s последних обращений: %(count)s из %(total)s.", **numbers)
+    return _("Без атрибуции %(percent)s обращений за сутки: %(count)s из %(total)s.", **numbers)
 
 
 def _running(session: Session, account: Account) -> list[Integration]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from datetime import datetime
 from typing import Any
 
 import requests
@@ -15,7 +14,7 @@ from flask_babel import gettext as _
 from sqlalchemy.orm import Session, scoped_session
 
 from webapp import mail, queue
-from webapp.http import ANYBODY, Client, Refused
+from webapp.http import ANYBODY, Client, PrivateAddress, Refused
 from webapp.models import Account, Alert, AlertMessage, AlertSetting, utc_now
 from webapp.settings import Settings
 
@@ -115,7 +114,8 @@ def _mail(body: dict[str, Any], setting: AlertSetting) -> None:
 
 def _post(number: int, body: dict[str, Any], setting: AlertSetting) -> None:
     data = json.dumps({"id": str(number), **body}, ensure_ascii=False).encode()
-    timestamp = str(int(datetime.fromisoformat(body["at"]).timestamp()))
+    # Of this attempt: a receiver may refuse what was signed long ago.
+    timestamp = str(int(utc_now().timestamp()))
     headers = {
         "Content-Type": "application/json",
         "User-Agent": "Leadtrail",
@@ -125,7 +125,7 @@ def _post(number: int, body: dict[str, Any], setting: AlertSetting) -> None:
     client = Client((ANYBODY,), settings().EXTRA_VENDOR_HOSTS)
     try:
         answer = client.send("POST", setting.webhook_url or "", data, headers, TIMEOUT)
-    except Refused as error:
+    except (Refused, PrivateAddress) as error:
         raise NotTold("not_allowed", final=True) from error
     except requests.Timeout as error:
         raise NotTold("timeout") from error

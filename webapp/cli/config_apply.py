@@ -29,6 +29,7 @@ from webapp.models import (
 )
 from webapp.vendors import registry
 
+from .config_alerts import apply_alerts
 from .config_changes import Changes, plain
 from .config_check import LIST, Stored, check, read_options
 from .config_connections import apply_authorization, apply_connection
@@ -131,6 +132,8 @@ class _Applier:
             self._changes.set(account, name, value, name)
         for name, value in (entry.visits.given(*VISITS_COLUMNS) if entry.visits else {}).items():
             self._changes.set(account, VISITS_COLUMNS[name], value, f"visits.{name}")
+        if entry.alerts:
+            apply_alerts(self._session, account, entry.alerts, self._changes)
         return account
 
     def _cabinet(self, account: Account) -> None:

@@ -11,6 +11,7 @@ from webapp.cabinets.embedded.rules import rules_to_config
 from webapp.models import KINDS, Account, Authorization, CabinetKind, Integration, Target, TargetKind
 from webapp.vendors import registry
 
+from .config_alerts import export_alerts
 from .config_apply import ACCOUNT_FIELDS, VISITS_COLUMNS
 from .config_connections import export_authorization, export_connection
 
@@ -43,6 +44,7 @@ def _account(session: Session, account: Account, secrets: bool) -> dict[str, Any
         "slug": account.slug,
         **settings,
         "visits": {name: getattr(account, column) for name, column in VISITS_COLUMNS.items()},
+        "alerts": export_alerts(session, account, secrets),
         "cabinet": _cabinet(account, secrets),
         **({} if outside else _directory(lists, keys)),
         **_authorizations(session, account, secrets),

@@ -13,6 +13,8 @@ from flask import current_app
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 from pydantic_core import PydanticCustomError
 
+from webapp.alerts.checks import BY_NAME
+from webapp.alerts.ways import LONGEST_HOOK, MOST_ADDRESSES, check_hook, clean_email
 from webapp.cabinets.dataapi.hosts import HOSTS, address_of, clean_address
 from webapp.cabinets.embedded.rules import storable
 from webapp.intake import normalise_channel
@@ -177,6 +179,51 @@ class VisitsEntry(Part):
     retention_days: _days(3650) = None
 
 
+def _check_name(value: str) -> str:
+    if value not in BY_NAME:
+        raise _mistake(f"must be one of {', '.join(BY_NAME)}")
+    return str(value)
+
+
+def _percent(value: int) -> int:
+    if not 1 <= value <= 100:
+        raise _mistake("must be a number from 1 to 100")
+    return value
+
+
+def _told_email(value: str) -> str:
+    try:
+        return clean_email(value)
+    except ValueError:
+        raise _mistake("must be an e-mail address") from None
+
+
+def _few(value: list[str]) -> list[str]:
+    if len(value) > MOST_ADDRESSES:
+        raise _mistake(f"must be at most {MOST_ADDRESSES} addresses")
+    return value
+
+
+def _hook(value: str) -> str:
+    try:
+        check_hook(value, current_app.config["SETTINGS"].EXTRA_VENDOR_HOSTS)
+    except ValueError as error:
+        words = "must be without a name and a password" if str(error) == "password" else "must be an https address"
+        raise _mistake(words) from None
+    return value
+
+
+class AlertsEntry(Part):
+    """Which alerts an account wants (``off`` names those it does not) and where they are told."""
+
+    off: list[Annotated[str, AfterValidator(_check_name)]] = []
+    unattributed_limit: Annotated[int, AfterValidator(_percent)] = 0
+    emails: Annotated[list[Annotated[str, AfterValidator(_told_email)]], AfterValidator(_few)] = []
+    language: Literal["ru", "en"] = "ru"
+    webhook_url: Annotated[_text(LONGEST_HOOK), AfterValidator(_hook)] | None = None
+    webhook_secret: Secret = ""
+
+
 class AccountEntry(Part):
     """An account's own settings. Its lists are read apart."""
 
@@ -188,6 +235,7 @@ class AccountEntry(Part):
     event_retention_days: _days(3650) = None
     communication_retention_days: _days(3650) = None
     visits: VisitsEntry | None = None
+    alerts: AlertsEntry | None = None
     cabinet: CabinetEntry | None = None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -61,18 +62,20 @@ def step(kept: Rules, session: Session, task: Task) -> bool:
     ).all()
     if not rows:
         return False
-    cabinet, rules, changed = cabinet_of(account), kept.of(session, account), []
+    cabinet, rules, changed, left = cabinet_of(account), kept.of(session, account), [], Counter()
     for case in cases(session, account, rows):
         for visit in case.visits:
             _move(session, task, visit, rules)
-        if _decide(session, task, case, rules):
+        if why := rules.kept(case):
+            left[why] += 1
+        elif _decide(session, task, case, rules):
             changed.append(case.communication.id)
     session.flush()
     for number in changed:
         cabinet.resend(session, number)
     task.cursor = {"started_at": rows[-1].started_at.astimezone(UTC).isoformat(), "id": rows[-1].id}
     task.seen += len(rows)
-    task.count(changed=len(changed))
+    task.count(changed=len(changed), **left)
     return len(rows) == BATCH
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import structlog
 from sqlalchemy import select
 
 from webapp import queue
 from webapp.alerts.messages import PAUSES, NotTold, send
 from webapp.extensions import db
 from webapp.models import AlertMessage, AlertSetting, utc_now
+
+log = structlog.get_logger()
 
 #: The job's name is the module's.
 NAME = __name__.rpartition(".")[2]
@@ -31,6 +34,10 @@ def handle(row_id: int) -> None:
         send(way, row_id, body, setting)
     except NotTold as error:
         problem = error
+    except Exception as error:
+        # Its text may hold the address, which is a secret.
+        log.error("alert_not_sent", message=row_id, error=type(error).__name__)
+        problem = NotTold("error")
     message = session.get(AlertMessage, row_id, with_for_update=True)
     if message is None or message.state != "pending":
         session.rollback()

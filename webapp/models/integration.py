@@ -119,6 +119,11 @@ class Integration(Numbered, Target, Base):
         cascade="all, delete-orphan", order_by="Widget.id", back_populates="integration"
     )
 
+    @property
+    def runs(self) -> bool:
+        """True while what it sends is processed."""
+        return self.active and self.archived_at is None
+
     def set_secret(self, secret: str | None = None) -> None:
         """Give it a webhook secret: this one, else 256 new random bits."""
         self.webhook_secret = secret or secrets.token_urlsafe(32)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import secrets
+from datetime import timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 from flask import Blueprint, abort, flash, g, render_template, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_login import current_user
-from sqlalchemy import select
+from sqlalchemy import func, select
 from wtforms import BooleanField, IntegerField, SelectField, StringField, ValidationError
 from wtforms.validators import NumberRange
 
@@ -18,18 +17,20 @@ from webapp import audit
 from webapp.alerts.checks import CHECKS
 from webapp.alerts.messages import sentence, tell
 from webapp.alerts.watching import settings_of
+from webapp.alerts.ways import LONGEST_HOOK, MOST_ADDRESSES, check_hook, clean_email, set_hook
 from webapp.extensions import db
 from webapp.models import Alert, AlertMessage, AlertSetting, Role, utc_now
 
 from .access import member
 from .addresses import settings
-from .forms import Email, PageForm, at_most, stripped
+from .forms import PageForm, at_most, stripped
 from .locale import choose_locale
 from .partial import done
 
 blueprint = Blueprint("alerts", __name__, url_prefix="/a/<slug>/alerts")
 
-MOST_ADDRESSES = 10
+#: Test messages of an account in this time; a test has one for each way.
+MOST_TESTS, TESTS_WITHIN = 10, timedelta(minutes=10)
 
 #: Alerts and messages shown that are over.
 MOST_PAST = 20
@@ -47,6 +48,7 @@ ERRORS = {
     "timeout": _l("сервер не ответил вовремя"),
     "not_allowed": _l("этот адрес не публичный"),
     "no_address": _l("адрес с тех пор убрали"),
+    "error": _l("ошибка у нас, она записана в журнал сервера"),
 }
 
 
@@ -57,8 +59,8 @@ class AlertsForm(PageForm):
         _l("Предел обращений без атрибуции, в процентах"),
         validators=[NumberRange(min=1, max=100, message=_l("Целое число от 1 до 100."))],
     )
-    emails = StringField(_l("Почта"), filters=[stripped], validators=[at_most(1000)])
-    webhook_url = StringField(_l("Адрес вашего вебхука"), filters=[stripped], validators=[at_most(500)])
+    emails = StringField(_l("Почта"), filters=[stripped], validators=[at_most(MOST_ADDRESSES * 256)])
+    webhook_url = StringField(_l("Адрес вашего вебхука"), filters=[stripped], validators=[at_most(LONGEST_HOOK)])
     language = SelectField(_l("Язык сообщений"), choices=[("ru", _l("русский")), ("en", _l("английский"))])
 
     def validate_emails(self, field: Any) -> None:
@@ -67,12 +69,9 @@ class AlertsForm(PageForm):
         if len(found) > MOST_ADDRESSES:
             raise ValidationError(_("Не больше %(max)s адресов.", max=MOST_ADDRESSES))
         for place, address in enumerate(found):
-            field.data = address
             try:
-                Email()(self, field)
-                found[place] = field.data
-            except ValidationError:
-                field.data = ", ".join(found)
+                found[place] = clean_email(address)
+            except ValueError:
                 raise ValidationError(_("«%(text)s» — не адрес почты.", text=address)) from None
         field.data = ", ".join(found)
 
@@ -81,15 +80,11 @@ class AlertsForm(PageForm):
         if not field.data:
             return
         try:
-            parts = urlsplit(field.data)
-            given = (parts.hostname, parts.port or 443)
-        except ValueError:
-            given = (None, 0)
-        listed = f"{given[0]}:{given[1]}" in settings().EXTRA_VENDOR_HOSTS
-        if not given[0] or (parts.scheme != "https" and not listed):
-            raise ValidationError(_("Нужен адрес вида https://example.ru/hook."))
-        if parts.username or parts.password:
-            raise ValidationError(_("Уберите из адреса имя и пароль: запросы подписаны ключом."))
+            check_hook(field.data, settings().EXTRA_VENDOR_HOSTS)
+        except ValueError as error:
+            if str(error) == "password":
+                raise ValidationError(_("Уберите из адреса имя и пароль: запросы подписаны ключом.")) from None
+            raise ValidationError(_("Нужен адрес вида https://example.ru/hook.")) from None
 
 
 for _check in CHECKS:
@@ -115,10 +110,8 @@ def save() -> Any:
     setting.off = [check.name for check in CHECKS if not form[f"on_{check.name}"].data]
     setting.unattributed_limit = form.unattributed_limit.data
     setting.emails = [part for part in (form.emails.data or "").split(", ") if part]
-    setting.webhook_url = form.webhook_url.data or None
+    set_hook(setting, form.webhook_url.data or None)
     setting.language = form.language.data
-    if setting.webhook_url and not setting.webhook_secret:
-        setting.webhook_secret = secrets.token_urlsafe(32)
     db.session.add(setting)
     after = _state(setting)
     changes = {name: [before[name], after[name]] for name in after if before[name] != after[name]}
@@ -139,7 +132,15 @@ def save() -> Any:
 @blueprint.post("/test")
 @member(Role.EDITOR)
 def test() -> Any:
-    """A message on every way, to see that it arrives."""
+    """A message on every way, to see that it arrives. The addresses may be other people's, so not too often."""
+    recent = select(func.count()).where(
+        AlertMessage.account_id == g.account.id,
+        AlertMessage.event == "test",
+        AlertMessage.created_at > utc_now() - TESTS_WITHIN,
+    )
+    if (db.session.scalar(recent) or 0) >= MOST_TESTS:
+        flash(_("Слишком много проверок подряд. Подождите десять минут."), "attention")
+        return done(url_for("alerts.index", slug=g.account.slug, _anchor="messages"))
     sent = tell(db.session, g.account, settings_of(db.session(), g.account), "test")
     db.session.commit()
     flash(

@@ -8,6 +8,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from webapp import archive, archive_files
+from webapp.lookback import Kept
 from webapp.models import TaskKind, TaskState
 
 KIND_NAMES = {
@@ -29,11 +30,18 @@ STATE_NAMES = {
 
 STATE_PILLS = {TaskState.DONE: "ok", TaskState.FAILED: "refused", TaskState.STOPPED: "quiet"}
 
+#: Why a re-attribution leaves communications as they are.
+KEPT_NAMES = {
+    Kept.GONE: _l("Оставлено: их сессии здесь больше нет"),
+    Kept.ARCHIVED: _l("Оставлено: кампания или источник в архиве"),
+}
+
 #: What each kind counts, in the order of its report.
 COUNT_NAMES: dict[str, dict[str, Any]] = {
     TaskKind.REATTRIBUTE: {
         "changed": _l("Обращений отнесено иначе"),
         "visits": _l("Сессий с другой кампанией или источником"),
+        **{str(why): text for why, text in KEPT_NAMES.items()},
     },
     TaskKind.UNDO: {
         "restored": _l("Обращений возвращено"),

@@ -20,6 +20,7 @@ from webapp.models import Account, Campaign, Site, Source, utc_now
 from webapp.wording import Names, rule_name
 
 from .communications import heading
+from .task_words import KEPT_NAMES
 
 #: Names by kind and number.
 KnownNames = Mapping[str, Mapping[int, str]]
@@ -69,6 +70,7 @@ def foreseen(
     known = _names(found, names or {})
     return {
         "forecast": found,
+        "kept": [(KEPT_NAMES[why], count) for why, count in found.kept.items()],
         "drafted": new is not None,
         "rows": [
             {
