@@ -12,6 +12,7 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 from sqlalchemy import func, select
 
+from webapp import events
 from webapp.cabinets import Need, cabinet_of
 from webapp.extensions import db
 from webapp.models import AuthorizationState, Communication, EventState, Integration, WebhookEvent, utc_now
@@ -86,7 +87,7 @@ def today_count(integration: Integration) -> int:
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     return _count(
         select(Communication.id).where(
-            Communication.integration_id == integration.id,
+            Communication.of(integration),
             Communication.started_at >= midnight,
             Communication.is_test.is_(False),
         )
@@ -150,7 +151,7 @@ def stored_count(integration: Integration) -> int:
 
 def latest(integration: Integration, since: datetime | None = None) -> Communication | None:
     """The communication that arrived last; with ``since`` only one that was recorded after it."""
-    query = select(Communication).where(Communication.integration_id == integration.id)
+    query = select(Communication).where(Communication.of(integration))
     if since:
         query = query.where(Communication.created_at >= since)
     return db.session.scalar(query.order_by(Communication.id.desc()).limit(1))
@@ -161,15 +162,13 @@ def likely_causes(integration: Integration) -> list[str]:
     causes = []
     if not integration.active:
         causes.append(_("Интеграция выключена: включите её в шаге 1."))
-    if _count(select(WebhookEvent.id).where(WebhookEvent.integration_id == integration.id)):
+    if db.session.scalar(select(WebhookEvent.id).where(WebhookEvent.of(integration)).limit(1)):
         causes.append(_("Вебхуки приходят, но обращений в них нет. Посмотрите их на странице «События»."))
     return [*causes, *(str(cause) for cause in registry()[integration.vendor].guide.causes)]
 
 
 def _events(integration: Integration, state: EventState) -> int:
-    return _count(
-        select(WebhookEvent.id).where(WebhookEvent.integration_id == integration.id, WebhookEvent.state == state)
-    )
+    return events.count(db.session(), state, WebhookEvent.of(integration), most=LARGEST_COUNT)
 
 
 def _count(query: Any) -> int:

@@ -91,7 +91,7 @@ def _widgets(integration: Integration) -> list[dict[str, Any]]:
     rows = db.session.scalars(
         select(Communication.clues)
         .where(
-            Communication.integration_id == integration.id,
+            Communication.of(integration),
             Communication.started_at >= utc_now() - pages.RECENT,
             Communication.channel.is_(None),
         )
