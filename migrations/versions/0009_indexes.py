@@ -37,11 +37,12 @@ def upgrade():
     create("webhook_event", "account_id", "received_at", "id", "state")
     create("webhook_event", "account_id", "integration_id", "received_at", "id", "state")
     op.drop_index(name("communication", "integration_id", "started_at", "channel", "id"), "communication")
-    create("communication", "account_id", "integration_id", "started_at", "id")
+    columns = ["account_id", "integration_id", "started_at", "id", "channel"]
+    op.create_index("ix_communication_of_integration", "communication", columns)
 
 
 def downgrade():
-    op.drop_index(name("communication", "account_id", "integration_id", "started_at", "id"), "communication")
+    op.drop_index("ix_communication_of_integration", "communication")
     create("communication", "integration_id", "started_at", "channel", "id")
     op.drop_index(name("webhook_event", "account_id", "integration_id", "received_at", "id", "state"), "webhook_event")
     op.drop_index(name("webhook_event", "account_id", "received_at", "id", "state"), "webhook_event")

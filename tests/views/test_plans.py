@@ -8,7 +8,7 @@ import pytest
 
 from tests.browser import ON_SQLITE
 from tests.factories import make_integration, make_task
-from tests.views.acting import make_communication
+from tests.views.acting import make_communication, part
 from tests.views.plans import asked, readings
 from tests.views.test_events import add
 from webapp.alerts import checks
@@ -16,6 +16,9 @@ from webapp.extensions import db
 from webapp.jobs import process_stored, replay_events, replay_failed
 from webapp.metrics import render
 from webapp.models import Account, EventState, TaskKind, utc_now
+from webapp.report import listing
+from webapp.report.filters import Filters
+from webapp.report.listing import Order, Total
 
 pytestmark = ON_SQLITE
 
@@ -98,4 +101,44 @@ def test_jobs_read_waiting_events_in_the_order_of_an_index(app, session, jivo):
         OF_STATE,
         OF_STATE.replace(")", " AND received_at>?)"),
         f"{OF_ONE} (account_id=? AND integration_id=?)",
+    }
+
+
+#: An integration's communications, those since a moment, and those of days that are counted while one waits.
+ALL = "of_integration (account_id=? AND integration_id=?)"
+RECENT = "of_integration (account_id=? AND integration_id=? AND started_at>?)"
+LATE_DAYS = "account_id_started_at_id (account_id=? AND started_at>? AND started_at<?)"
+
+
+@pytest.mark.parametrize(
+    ("page", "expected"),
+    [
+        ("integrations", {ALL}),
+        ("integrations/jivo", {ALL, RECENT, LATE_DAYS}),
+        ("suggestions", {RECENT, LATE_DAYS, "account_id_started_at_id (account_id=? AND started_at>?)"}),
+    ],
+)
+def test_an_integrations_communications_are_read_by_their_index(app, viewer, jivo, page, expected):
+    with asked(app) as questions:
+        viewer.get(f"/a/romashka/{page}")
+    assert readings(app, questions, "communication") == expected
+
+
+def test_the_filter_of_one_integration_is_served_by_its_index(app, jivo):
+    with app.app_context(), asked(app) as questions:
+        account = db.session.get(Account, jivo.account_id)
+        filters = Filters.read(account, {"integration": str(jivo.id)})
+        found = listing.page(db.session(), filters, Order(), None, None, listing.listed(), Total(3))
+        assert len(found.rows) == 3
+    assert readings(app, questions, "communication") == {ALL}
+
+
+def test_the_waiting_test_card_looks_at_what_came_since_alone(app, viewer, jivo):
+    since = int(utc_now().timestamp()) + 60
+    with asked(app) as questions:
+        part(viewer, f"/a/romashka/integrations/jivo/test?since={since}")
+    assert readings(app, questions, "communication") == set()
+    assert readings(app, questions, "webhook_event") == {
+        FAILED,
+        f"{OF_ONE} (account_id=? AND integration_id=? AND received_at>?)",
     }

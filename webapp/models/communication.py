@@ -31,7 +31,8 @@ class Communication(Numbered, Base):
         Index(None, "account_id", "started_at", "id"),
         Index(None, "account_id", "type", "started_at", "id"),
         Index(None, "account_id", "rule", "started_at", "id"),
-        Index(None, "account_id", "integration_id", "started_at", "id"),
+        # Named by hand: PostgreSQL takes no longer name than 63 letters.
+        Index("ix_communication_of_integration", "account_id", "integration_id", "started_at", "id", "channel"),
         Index(None, "integration_id", "client"),
         partial_index("contact_phone IS NOT NULL", "account_id", "contact_phone"),
         partial_index("contact_email IS NOT NULL", "account_id", "contact_email"),
