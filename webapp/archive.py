@@ -23,6 +23,9 @@ _DATES = (
 )  # fmt: skip
 
 
+#: The years that a delivery can be of.
+YEARS = range(2000, 2201)
+
 #: What may be wrong with a body, and with a file.
 NO_BODY, TOO_LARGE, NO_OBJECT = "no body", "the body is larger than 1 MiB", "the body is no JSON object"
 HALF_JSON = "begins like JSON, but is neither one JSON object nor one on each line"
@@ -163,16 +166,16 @@ def _text(line: bytes) -> str:
 def _date(text: str, zone: tzinfo) -> datetime | None:
     """The moment that a line tells, None when it tells none."""
     plain = re.sub(r"^\s*(?:date|time|дата|время)\s*:\s*", "", text, flags=re.IGNORECASE).strip(" \t[]()|-–—,;:")
-    moment = None
     for parse in (datetime.fromisoformat, parsedate_to_datetime, *(_format(form) for form in _DATES)):
         try:
             moment = parse(plain)
-            break
-        except (ValueError, TypeError, IndexError):
+            moment = (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+        except (ValueError, TypeError, IndexError, OverflowError):
             continue
-    if moment is None:
-        return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+        # A number that happens to read as a day is none.
+        if moment.year in YEARS:
+            return moment
+    return None
 
 
 def _format(form: str) -> Callable[[str], datetime]:
