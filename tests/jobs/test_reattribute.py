@@ -7,6 +7,7 @@ from sqlalchemy import select
 
 from tests.attributed import BEGAN, DAY, HOUR, chat, visited
 from tests.factories import make_account, make_campaign, make_integration, make_source, make_task, map_channel
+from tests.locks import nobody_waits
 from webapp.cabinets.embedded import EmbeddedCabinet
 from webapp.jobs import handlers, reattribute
 from webapp.models import Communication, Redecision, Task, TaskKind, TaskState, Widget, utc_now
@@ -179,3 +180,19 @@ def test_an_error_ends_it_and_is_told(session, jivo, run, monkeypatch):
     monkeypatch.setattr(reattribute, "cases", fails)
     made = run(task(session, jivo))
     assert (made.state, made.finished_at is not None) == (TaskState.FAILED, True)
+
+
+def test_communications_are_counted_while_nobody_waits(session, jivo, source, run, monkeypatch, observing_engine):
+    """Counting a year of a large account takes its time: webhooks come meanwhile."""
+    chat(session, jivo)
+    point(session, jivo, source)
+    working, free = reattribute.chosen, []
+
+    def watched(*arguments, **named):
+        free.append(nobody_waits(observing_engine))
+        return working(*arguments, **named)
+
+    monkeypatch.setattr(reattribute, "chosen", watched)
+    done = run(task(session, jivo, integration=jivo.id))
+    assert (done.total, done.seen) == (1, 1)
+    assert free == [True, False], "one question counts, the other takes them"

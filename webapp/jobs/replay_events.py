@@ -17,14 +17,17 @@ from .replay_failed import BATCH, Replayed, replay_one
 
 def handle(row_id: int) -> None:
     """Carry out this task."""
-    carry_out(db.session(), row_id, step)
+    carry_out(db.session(), row_id, step, count=count)
+
+
+def count(session: Session, task: Task) -> int:
+    """How many events there are to read."""
+    return session.scalar(select(func.count()).select_from(events.chosen(task.account_id, task.params).subquery())) or 0
 
 
 def step(session: Session, task: Task) -> bool:
     """The next batch, the oldest first."""
     query = events.chosen(task.account_id, task.params)
-    if task.total is None:
-        task.total = session.scalar(select(func.count()).select_from(query.subquery()))
     cursor = task.cursor
     place = (datetime.fromisoformat(cursor["received_at"]), cursor["id"]) if cursor else None
     rows = session.scalars(
