@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, scoped_session
 
 from webapp import queue
 from webapp.database import reading_only
-from webapp.models import LIVE, Task, TaskFile, TaskKind, TaskState, utc_now
+from webapp.models import LIVE, Account, Task, TaskFile, TaskKind, TaskState, utc_now
 
 log = structlog.get_logger()
 
@@ -55,6 +55,13 @@ def live(session: Session | scoped_session[Any], account_id: int, *kinds: TaskKi
     return session.scalar(
         select(Task).where(Task.account_id == account_id, Task.kind.in_(kinds), Task.state.in_(LIVE)).limit(1)
     )
+
+
+def busy(session: Session | scoped_session[Any], account_id: int, *kinds: TaskKind) -> Task | None:
+    """The same for whoever is about to start one: with none, nobody else starts any before the caller commits."""
+    # Not the key: what refers to the account, such as a webhook, need not wait.
+    session.execute(select(Account.id).where(Account.id == account_id).with_for_update(key_share=True))
+    return live(session, account_id, *kinds)
 
 
 def stop(session: Session | scoped_session[Any], task: Task) -> None:

@@ -196,7 +196,7 @@ def replay_failed() -> Any:
 def replay_chosen() -> Any:
     """Let a worker read again what the list is narrowed to."""
     filters = Filters.read(request.form)
-    running = tasks.live(db.session, g.account.id, TaskKind.REPLAY)
+    running = tasks.busy(db.session, g.account.id, TaskKind.REPLAY)
     if running is not None:
         flash(_("Одна повторная обработка уже идёт."), "attention")
         return done(url_for("tasks.show", slug=g.account.slug, number=running.id))
