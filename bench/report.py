@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from bs4 import BeautifulSoup
+from cryptography.fernet import Fernet
 from flask import Flask, g
 from flask.testing import FlaskClient
 from flask_migrate import upgrade
@@ -55,6 +56,7 @@ from webapp.settings import load as load_settings
 SIZES = tuple(int(size) for size in os.environ.get("BENCH_SIZES", "10000,1000000").split(","))
 REPEATS = int(os.environ.get("BENCH_REPEATS", 15))
 PASSWORD = "long enough password"
+KEY = Fernet.generate_key().decode()
 
 LIST = "/a/bench/communications"
 
@@ -77,6 +79,19 @@ PAGES = {
     "search: a part of a phone": "q=000-00-42",
     "search: nothing is found": "q=несуществующее",
     "sorted by name, 60 of all": "campaign={rare}&sort=name",
+    "an integration that has long been quiet": "integration={quiet}",
+}
+
+#: Pages beside the list, which read the same communications and as many events.
+OTHER_PAGES = {
+    "«События»: first page": "events",
+    "«События»: up to half a year ago": "events?until=2026-05-15",
+    "«События»: failed ones, 60 of all": "events?state=failed",
+    "«События»: a state that no index knows": "events?state=ignored",
+    "«События»: an integration that has long been quiet": "events?integration={quiet}",
+    "«Интеграции»": "integrations",
+    "the page of a Jivo integration": "integrations/jivo",
+    "its test step, waiting": "integrations/jivo/test?since=1900000000",
 }
 
 
@@ -115,11 +130,8 @@ def _measure(kind: str) -> dict[str, list[float]]:
     with ExitStack() as stack:
         tables = [stack.enter_context(_table(kind, size)) for size in SIZES]
         times = {}
-        for name, query in PAGES.items():
-            paths = [
-                _second_page(table.client) if query is None else f"{LIST}?{query.format(**table.names)}"
-                for table in tables
-            ]
+        for name, query in {**PAGES, **OTHER_PAGES}.items():
+            paths = [_path(table, query, name in OTHER_PAGES) for table in tables]
             pairs = zip(tables, paths, strict=True)
             times[name] = _times([partial(_get, table.client, path) for table, path in pairs])
             _told(f"  {kind} {name}: {times[name]}")
@@ -135,13 +147,26 @@ def _measure(kind: str) -> dict[str, list[float]]:
     return times
 
 
+def _path(table: Table, query: str | None, is_other: bool) -> str:
+    if query is None:
+        return _second_page(table.client)
+    return ("/a/bench/" if is_other else f"{LIST}?") + query.format(**table.names)
+
+
 @contextmanager
 def _table(kind: str, size: int) -> Iterator[Table]:
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIRECTORY")) as directory:
         url = fresh_database(kind, f"bench_{size}_{os.getpid()}", Path(directory))
         app = create_app(
             load_settings(
-                {"DATA_DIR": directory, "DATABASE_URL": url, "LOG_LEVEL": "ERROR", "SIGN_IN_LIMIT": "1000 per minute"}
+                {
+                    "DATA_DIR": directory,
+                    "DATABASE_URL": url,
+                    # The keys are the process's, so all sizes have the same.
+                    "ENCRYPTION_KEYS": KEY,
+                    "LOG_LEVEL": "ERROR",
+                    "SIGN_IN_LIMIT": "1000 per minute",
+                }
             )
         )
         try:
@@ -196,14 +221,16 @@ def _prepare(app: Flask, size: int) -> dict[str, Any]:
             Employee(**own, key=f"e{one}", full_name=f"Сотрудник {one}", search_text=f"e{one}") for one in range(5)
         ]
         integration = Integration(**own, vendor="jivo", key="jivo", name="Jivo", active=True)
-        integration.set_secret()
-        session.add_all([site, integration, *campaigns, *sources, *employees])
+        quiet = Integration(**own, vendor="jivo", key="quiet", name="Quiet", active=True)
+        for one in (integration, quiet):
+            one.set_secret()
+        session.add_all([site, integration, quiet, *campaigns, *sources, *employees])
         session.flush()
         visit = Visit(**own, session_id="1", started_at=utc_now(), last_seen_at=utc_now(), marks={}, site_id=site.id)
         session.add(visit)
         session.commit()
         numbers = {
-            "account": account.id, "integration": integration.id, "site": site.id, "visit": visit.id,
+            "account": account.id, "integration": integration.id, "quiet": quiet.id, "site": site.id, "visit": visit.id,
             "campaign": campaigns[0].id, "source": sources[0].id, "employee": employees[0].id,
         }  # fmt: skip
         search_index.drop(session.connection())
@@ -225,7 +252,7 @@ def _prepare(app: Flask, size: int) -> dict[str, Any]:
         rare = campaigns[20].id
         db.session.remove()
         db.engine.dispose()
-    return {"employee": numbers["employee"], "rare": rare}
+    return {"employee": numbers["employee"], "rare": rare, "quiet": numbers["quiet"]}
 
 
 def _told(line: str) -> None:

@@ -1,4 +1,4 @@
-"""Millions of communications, written by the database itself: the rows, their indexes, the words of the search."""
+"""Millions of communications and events, written by the database itself: rows, indexes, the words of the search."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 from sqlalchemy.schema import CreateIndex, DropIndex
 
-from webapp.models import Communication
+from webapp.models import Communication, WebhookEvent
 from webapp.report.tokens import VALUES, document
 
 #: Rows of one statement.
@@ -20,6 +20,9 @@ DAYS = 320
 
 #: Rows that have the rare campaign and the rare word, whatever the size.
 RARE = 60
+
+#: The oldest rows are those of an integration that has been quiet since, and of events that said nothing.
+OLDEST = 40
 
 MESSAGES = (
     '[{"at": "2026-01-01T10:00:00Z", "from": "visitor", "author": "Мария", "text": "Есть шторы на кухню?"}, '
@@ -46,7 +49,8 @@ SELECT n,
        WHEN n % 100 < 80 THEN {source} + 2 WHEN n % 100 < 97 THEN {source} + 3 END AS source_id,
   {employee} + n % 5 AS employee_id,
   CASE WHEN n % 100 >= 40 AND n % 100 < 55 THEN {visit} END AS visit_id,
-  n % 4 = 0 AS is_repeat
+  n % 4 = 0 AS is_repeat,
+  CASE WHEN n < {oldest} THEN {quiet} ELSE {integration} END AS integration_id
 FROM {numbers}
 """
 
@@ -64,34 +68,48 @@ _POSTGRESQL = {
 
 
 def fill(session: Session, size: int, numbers: dict[str, int]) -> None:
-    """Write so many communications, with their indexes and words, and commit. ``numbers`` are ids of what they name."""
+    """Write so many communications and events, with their indexes and words, and commit.
+
+    ``numbers`` are ids of what they name.
+    """
     on_sqlite = session.get_bind().dialect.name == "sqlite"
     words = _SQLITE if on_sqlite else _POSTGRESQL
     step = max(1, size // RARE)
-    table = Communication.__table__
-    for index in table.indexes:
-        session.execute(DropIndex(index))
     at = words["at"].format(seconds=DAYS * 86_400, size=size)
-    kinds = _KINDS.format(padded=words["padded"], numbers=words["numbers"], step=step, **numbers)
+    kinds = _KINDS.format(padded=words["padded"], numbers=words["numbers"], step=step, oldest=OLDEST, **numbers)
     said = _SAID.format(step=step)
     messages, no = (":messages", "0") if on_sqlite else ("CAST(:messages AS json)", "false")
-    statement = text(f"""
+    statement = f"""
         INSERT INTO communication (id, account_id, integration_id, type, vendor_id, started_at, finished_at, updated_at,
           created_at, channel, client, contact_name, contact_phone, employee_id, site_id, campaign_id, source_id,
           visit_id, rule, trail, utm, clues, stages, messages, message_count, text, details, search_text, is_test,
           is_repeat)
-        SELECT n + 1, {numbers["account"]}, {numbers["integration"]}, type, CAST(n AS VARCHAR), {at}, {at}, {at}, {at},
+        SELECT n + 1, {numbers["account"]}, integration_id, type, CAST(n AS VARCHAR), {at}, {at}, {at}, {at},
           channel, CAST(n % 50000 AS VARCHAR), 'Мария', phone, employee_id, {numbers["site"]}, campaign_id, source_id,
           visit_id, rule, '[]', '{{}}', '{{}}', '{{}}', {messages}, 2, {said}, '{{}}', {said}, {no}, is_repeat
-        FROM ({kinds}) AS kinds""")
+        FROM ({kinds}) AS kinds"""
+    _write(session, Communication.__table__, statement, size, messages=MESSAGES)
+    body = ":body" if on_sqlite else "CAST(:body AS bytea)"
+    statement = f"""
+        INSERT INTO webhook_event (id, account_id, integration_id, received_at, created_at, body, digest, repeats,
+          state, event_name, is_test)
+        SELECT n + 1, {numbers["account"]}, integration_id, {at}, {at}, {body}, CAST(n AS VARCHAR), 0,
+          CASE WHEN n < {OLDEST} THEN 'ignored' WHEN n % {step} = 5 THEN 'failed' ELSE 'done' END, 'chat_finished', {no}
+        FROM ({kinds}) AS kinds"""
+    _write(session, WebhookEvent.__table__, statement, size, body=MESSAGES.encode())
+    _write_words(session, size, on_sqlite)
+
+
+def _write(session: Session, table: Any, statement: str, size: int, **values: Any) -> None:
+    """Rows first, then the indexes of the table."""
+    for index in table.indexes:
+        session.execute(DropIndex(index))
     for first in range(0, size, CHUNK):
-        values = {"first": first, "last": min(first + CHUNK, size), "messages": MESSAGES}
-        session.execute(statement, values)
+        session.execute(text(statement), {"first": first, "last": min(first + CHUNK, size), **values})
         session.commit()
     for index in table.indexes:
         session.execute(CreateIndex(index))
         session.commit()
-    _write_words(session, size, on_sqlite)
 
 
 def _write_words(session: Session, size: int, on_sqlite: bool) -> None:

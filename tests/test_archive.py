@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from webapp.archive import LARGEST_BODY_BYTES, Delivery, NotAnArchive, read
+from webapp.archive import LARGEST_BODY_BYTES, YEARS, Delivery, NotAnArchive, read
 
 MOSCOW = ZoneInfo("Europe/Moscow")
 NINE = datetime(2026, 11, 20, 9, 0, 1, tzinfo=UTC)
@@ -90,3 +92,18 @@ def test_anything_else_is_refused(content):
 def test_an_empty_file_has_no_bodies():
     assert deliveries("") == []
     assert deliveries("\n \n") == []
+
+
+@pytest.mark.parametrize("line", ["00010101", "99991231", "0001-01-01T00:00:00+05:00"])
+def test_a_number_that_reads_as_a_day_of_no_such_year_is_no_date(line):
+    """One such line must not end the whole import."""
+    [found] = deliveries(f'{line}\nPOST https://example.com/hook\n{{"a": 1}}\nResponse code: 200\n')
+    assert (found.body, found.received_at) == (b'{"a": 1}', None)
+
+
+@given(st.text(max_size=40) | st.from_regex(r"[0-9T:+ -]{1,20}", fullmatch=True))
+def test_any_line_tells_a_usual_moment_or_none(line):
+    before = line.replace("\n", " ").replace("\r", " ")
+    for zone in (MOSCOW, ZoneInfo("Pacific/Kiritimati")):
+        for found in read(io.BytesIO(f'{before}\nPOST /x\n{{"a": 1}}\nResponse code: 200\n'.encode()), zone):
+            assert found.received_at is None or found.received_at.year in YEARS

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
+from dataclasses import asdict
 from datetime import UTC
 
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from webapp import archive_files
-from webapp.archive_files import BROKEN_ZIP, LOCKED_ZIP, ZIP_TOO_LARGE, deliveries
+from webapp.archive_files import BROKEN_ZIP, LOCKED_ZIP, ZIP_TOO_LARGE, Place, deliveries
 
 
 def found(*files: tuple[str, bytes]) -> list[tuple[str, bytes | None, str | None]]:
@@ -82,3 +84,30 @@ def test_no_broken_byte_of_a_zip_raises(place):
     content = bytearray(packed({"a": b'{"a": 1}' * 50}))
     content[place % len(content)] ^= 0xFF
     assert isinstance(found(("x.zip", bytes(content))), list)
+
+
+LINES = (
+    b"2026-11-20 12:00:01\n", b"[20.11.2026 12:00:01] POST /y HTTP/1.1\n", b"POST /hooks/jivo/s/tg\n", b"nonsense\n",
+    b'{"a": 1}\n', b'{"b":\n 2}\n', b'{"c": "\xd1\x8f"}', b"\r\n", b"Response code: 200\n", b"POST /x\n",
+)  # fmt: skip
+CONTENTS = st.lists(st.sampled_from(LINES), max_size=14).map(b"".join)
+
+
+@given(st.lists(CONTENTS | st.dictionaries(st.sampled_from("abc"), CONTENTS, max_size=3).map(packed), max_size=4))
+def test_reading_goes_on_from_any_place_as_if_it_had_not_stopped(contents):
+    """A task keeps its place, so that each of its jobs reads what is left and no more."""
+    files = [(f"{number}", io.BytesIO(content)) for number, content in enumerate(contents)]
+    whole = list(deliveries(files, UTC))
+    for number, one in enumerate(whole, 1):
+        kept = json.loads(json.dumps(asdict(one.after)))
+        assert list(deliveries(files, UTC, Place.told(kept))) == whole[number:]
+
+
+def test_what_was_unpacked_before_the_place_counts_for_the_limit(monkeypatch):
+    content = packed({name: b'{"a": "' + name.encode() * 4000 + b'"}' for name in "abc"})
+    monkeypatch.setattr(archive_files, "LARGEST_UNPACKED_BYTES", 10_000)
+    files = [("x.zip", io.BytesIO(content))]
+    first, second, problem = deliveries(files, UTC)
+    assert problem.problem == ZIP_TOO_LARGE
+    assert list(deliveries(files, UTC, first.after)) == [second, problem]
+    assert list(deliveries(files, UTC, second.after)) == [problem]

@@ -21,6 +21,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from webapp import queue
+from webapp.events import WAITING
 from webapp.models import Account, CabinetPause, Delivery, DeliveryState, EventState, WebhookEvent, WorkerBeat, utc_now
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -68,11 +69,8 @@ def _rows(session: Session) -> CollectorRegistry:
     def gauge(name: str, text: str, value: float) -> None:
         Gauge(name, text, registry=registry).set(value)
 
-    waiting = (EventState.FAILED, EventState.STORED)
     counts = dict(
-        session.execute(
-            select(WebhookEvent.state, func.count()).where(WebhookEvent.state.in_(waiting)).group_by(WebhookEvent.state)
-        ).all()
+        session.execute(select(WebhookEvent.state, func.count()).where(WAITING).group_by(WebhookEvent.state)).all()
     )
     backlog = queue.backlog(session)
     beat = session.scalar(select(func.max(WorkerBeat.beat_at)))

@@ -12,7 +12,8 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, scoped_session
 
 from webapp import queue
-from webapp.models import LIVE, Task, TaskFile, TaskKind, TaskState, utc_now
+from webapp.database import reading_only
+from webapp.models import LIVE, Account, Task, TaskFile, TaskKind, TaskState, utc_now
 
 log = structlog.get_logger()
 
@@ -30,6 +31,13 @@ MOST_PROBLEMS = 100
 
 #: One step: does a part, moves the task's cursor and counts; True when there is more to do. The caller commits.
 Step = Callable[[Session, Task], bool]
+
+#: The number of rows that a task has to look at, and what else can be done as a reader.
+Counting = Callable[[Session, Task], int]
+Reading = Callable[[Session, Task], None]
+
+#: States in which a worker goes on.
+WORKING = (TaskState.WAITING, TaskState.RUNNING)
 
 
 def start(session: Session | scoped_session[Any], kind: TaskKind, account_id: int, actor: str, **values: Any) -> Task:
@@ -49,25 +57,39 @@ def live(session: Session | scoped_session[Any], account_id: int, *kinds: TaskKi
     )
 
 
+def busy(session: Session | scoped_session[Any], account_id: int, *kinds: TaskKind) -> Task | None:
+    """The same for whoever is about to start one: with none, nobody else starts any before the caller commits."""
+    # Not the key: what refers to the account, such as a webhook, need not wait.
+    session.execute(select(Account.id).where(Account.id == account_id).with_for_update(key_share=True))
+    return live(session, account_id, *kinds)
+
+
 def stop(session: Session | scoped_session[Any], task: Task) -> None:
     """End a task where it is; what it has done stays done."""
     end(session, task, TaskState.STOPPED)
 
 
-def carry_out(session: Session, task_id: int, step: Step) -> None:
+def carry_out(
+    session: Session, task_id: int, step: Step, *, count: Counting | None = None, ahead: Reading | None = None
+) -> None:
     """Do a task step by step until it is done or somebody stops it. Begins where an earlier job left off.
 
-    What the database does not let through is tried again by the job; any other error ends the task as failed.
+    ``count`` tells once how many rows there are to look at; ``ahead`` is called before each step. What takes its time
+    and writes nothing belongs there: on SQLite every webhook waits while a step is at work. What the database does not
+    let through is tried again by the job; any other error ends the task as failed.
     """
     for _number in range(MOST_STEPS):
-        task = session.scalar(
-            select(Task).where(Task.id == task_id).with_for_update().execution_options(populate_existing=True)
-        )
-        if task is None or task.state not in (TaskState.WAITING, TaskState.RUNNING):
-            session.rollback()
-            return
-        task.state = TaskState.RUNNING
         try:
+            total = _look_ahead(session, task_id, count, ahead)
+            task = session.scalar(
+                select(Task).where(Task.id == task_id).with_for_update().execution_options(populate_existing=True)
+            )
+            if task is None or task.state not in WORKING:
+                session.rollback()
+                return
+            task.state = TaskState.RUNNING
+            if task.total is None:
+                task.total = total
             more = step(session, task)
         except OperationalError:
             raise
@@ -83,6 +105,20 @@ def carry_out(session: Session, task_id: int, step: Step) -> None:
             return
     queue.enqueue(session, task.kind, task_id)
     session.commit()
+
+
+def _look_ahead(session: Session, task_id: int, count: Counting | None, ahead: Reading | None) -> int | None:
+    """What can be done as a reader; gives the number of rows, if it had to be counted."""
+    total = None
+    with reading_only():
+        task = session.get(Task, task_id, populate_existing=True) if count or ahead else None
+        if task is not None and task.state in WORKING:
+            if count and task.total is None:
+                total = count(session, task)
+            if ahead:
+                ahead(session, task)
+        session.rollback()
+    return total
 
 
 def end(session: Session | scoped_session[Any], task: Task, state: TaskState) -> None:

@@ -8,7 +8,9 @@ import pytest
 from sqlalchemy import select
 
 from tests.factories import make_account, make_integration, make_task
+from tests.locks import nobody_waits
 from tests.views.acting import chat
+from webapp import archive_files
 from webapp.intake import accept
 from webapp.jobs import handlers, import_archive
 from webapp.models import Communication, Task, TaskFile, TaskKind, TaskState, VendorClient, WebhookEvent
@@ -106,3 +108,39 @@ def test_an_integration_that_is_off_keeps_them_for_later(session, jivo, load):
     session.commit()
     assert load({"a.json": body(1)}).counts == {"new": 1, "stored": 1}
     assert session.scalars(select(Communication)).all() == []
+
+
+def test_files_are_unpacked_and_read_while_nobody_waits(session, load, monkeypatch, observing_engine):
+    """A large zip takes its time: webhooks come meanwhile."""
+    free = []
+
+    def watched(working):
+        def work(*arguments, **named):
+            free.append(nobody_waits(observing_engine))
+            return working(*arguments, **named)
+
+        return work
+
+    monkeypatch.setattr(import_archive, "read", watched(import_archive.read))
+    monkeypatch.setattr(archive_files, "read", watched(archive_files.read))
+    done = load({"1. a.jsonl": body(1) + b"\n" + body(2), "2. b.jsonl": body(3)})
+    assert done.counts == {"new": 3}
+    assert free == [True] * 7, "two files are counted, then read, and three bodies"
+
+
+def test_each_job_reads_what_is_left_and_no_more(session, load, monkeypatch):
+    monkeypatch.setattr(import_archive, "BATCH", 2)
+    monkeypatch.setattr("webapp.tasks.MOST_STEPS", 2)
+    seen = []
+    working = archive_files.read
+
+    def counted(*arguments):
+        for one in working(*arguments):
+            seen.append(one.line)
+            yield one
+
+    monkeypatch.setattr(archive_files, "read", counted)
+    lines = b"\n".join(body(number) for number in range(1, 10))
+    done = load({"a.jsonl": lines}, rounds=3)
+    assert (done.state, done.seen, done.counts) == (TaskState.DONE, 9, {"new": 9})
+    assert seen == [*range(1, 10), *range(1, 10)], "once to count them, once to take them"

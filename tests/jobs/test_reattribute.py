@@ -15,6 +15,7 @@ from tests.factories import (
     map_channel,
     tie_visit,
 )
+from tests.locks import nobody_waits
 from webapp.cabinets.embedded import EmbeddedCabinet
 from webapp.jobs import handlers, reattribute
 from webapp.models import CabinetKind, Communication, Redecision, Task, TaskKind, TaskState, Widget, utc_now
@@ -279,3 +280,19 @@ def test_an_error_ends_it_and_is_told(session, jivo, run, monkeypatch):
     monkeypatch.setattr(reattribute, "cases", fails)
     made = run(task(session, jivo))
     assert (made.state, made.finished_at is not None) == (TaskState.FAILED, True)
+
+
+def test_communications_are_counted_while_nobody_waits(session, jivo, source, run, monkeypatch, observing_engine):
+    """Counting a year of a large account takes its time: webhooks come meanwhile."""
+    chat(session, jivo)
+    point(session, jivo, source)
+    working, free = reattribute.chosen, []
+
+    def watched(*arguments, **named):
+        free.append(nobody_waits(observing_engine))
+        return working(*arguments, **named)
+
+    monkeypatch.setattr(reattribute, "chosen", watched)
+    done = run(task(session, jivo, integration=jivo.id))
+    assert (done.total, done.seen) == (1, 1)
+    assert free == [True, False], "one question counts, the other takes them"

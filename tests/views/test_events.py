@@ -310,3 +310,26 @@ def test_events_of_another_account_are_neither_listed_nor_found(session, viewer,
 def test_an_event_that_is_not_there_is_not_found(editor, number):
     editor.get(f"{EVENTS}/{number}", status=404)
     editor.post(f"{EVENTS}/{number}/replay", status=404)
+
+
+def test_the_list_is_in_the_order_of_time_and_pages_by_it(session, viewer, integration, monkeypatch):
+    """What was loaded from an archive stands among what came then; events of one moment are told apart."""
+    monkeypatch.setattr("webapp.views.events.PAGE_SIZE", 3)
+    add(session, integration, 10)
+    moment = utc_now()
+    for number, event in enumerate(stored(session)):
+        event.received_at = moment - timedelta(days=(number * 7) % 10 // 2)
+    session.commit()
+    expected = [one.event_name for one in sorted(stored(session), key=lambda one: (one.received_at, one.id))][::-1]
+    session.rollback()
+    assert [row[1] for page in walk(viewer, EVENTS) for row in rows(page)] == expected
+
+
+def test_a_state_that_no_index_knows_is_looked_for_stretch_by_stretch(session, viewer, integration, monkeypatch):
+    monkeypatch.setattr("webapp.events.MOST_LOOKED_AT", 10)
+    add(session, integration, 3)
+    add(session, integration, 27, EventState.DONE)
+    pages = list(walk(viewer, f"{EVENTS}?state=ignored"))
+    assert [len(page.select(".card-table tbody a")) for page in pages] == [0, 0, 3]
+    assert [page.select_one("p.note") is not None for page in pages] == [True, True, False]
+    assert "нажмите «Раньше»" in said(pages[0].select_one("p.note"))

@@ -13,6 +13,7 @@ from flask_babel import ngettext
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from webapp import events
 from webapp.cabinets.dataapi import words
 from webapp.models import (
     Account,
@@ -75,9 +76,6 @@ FEWEST_USUAL = 5
 #: How far back a longer silence is compared, and where counting ends.
 LONGEST_COMPARED, LARGEST_COUNT = timedelta(days=7), 1000
 
-#: The newest events among which an integration's last one is looked for.
-LATEST_EVENTS = 1000
-
 
 def silence(session: Session, account: Account, look: Look) -> Iterable[Finding]:
     """Integrations of which nothing is heard, although in the same hours of the weeks before something always was.
@@ -100,23 +98,11 @@ def silence(session: Session, account: Account, look: Look) -> Iterable[Finding]
 
 
 def last_heard(session: Session, integration: Integration) -> datetime | None:
-    """When anything came from an integration's vendor. Of what came long ago the day of the conversation is enough."""
-    newest = (
-        select(WebhookEvent.integration_id, WebhookEvent.received_at)
-        .where(WebhookEvent.account_id == integration.account_id)
-        .order_by(WebhookEvent.id.desc())
-        .limit(LATEST_EVENTS)
-        .subquery()
-    )
+    """When anything came from an integration's vendor. Events go by their age, so communications are looked at, too."""
     moments = [
-        session.scalar(
-            select(Communication.started_at)
-            .where(Communication.integration_id == integration.id)
-            .order_by(Communication.started_at.desc())
-            .limit(1)
-        ),
+        session.scalar(select(func.max(Communication.started_at)).where(Communication.of(integration))),
         session.scalar(select(func.max(Widget.last_seen_at)).where(Widget.integration_id == integration.id)),
-        session.scalar(select(func.max(newest.c.received_at)).where(newest.c.integration_id == integration.id)),
+        session.scalar(select(func.max(WebhookEvent.received_at)).where(WebhookEvent.of(integration))),
     ]
     return max((moment for moment in moments if moment is not None), default=None)
 
@@ -124,16 +110,14 @@ def last_heard(session: Session, integration: Integration) -> datetime | None:
 def _usual(session: Session, integration: Integration, now: datetime, silent: timedelta) -> float:
     """How many conversations began in the same time of the weeks before, on average; 0 when one of them had none."""
     length = min(silent, LONGEST_COMPARED)
-    first = session.scalar(
-        select(func.min(Communication.started_at)).where(Communication.integration_id == integration.id)
-    )
+    first = session.scalar(select(func.min(Communication.started_at)).where(Communication.of(integration)))
     counts = []
     for week in range(1, WEEKS + 1):
         end = now - timedelta(weeks=week)
         if first is None or first > end - length:
             break
         begun = select(Communication.id).where(
-            Communication.integration_id == integration.id,
+            Communication.of(integration),
             Communication.started_at.between(end - length, end),
         )
         counts.append(session.scalar(select(func.count()).select_from(begun.limit(LARGEST_COUNT).subquery())) or 0)
@@ -163,10 +147,7 @@ def _silence_says(facts: Mapping[str, Any]) -> str:
 def failed_events(session: Session, account: Account, look: Look) -> Iterable[Finding]:
     """Integrations with webhooks whose processing failed."""
     for integration in _running(session, account):
-        failed = select(WebhookEvent.id).where(
-            WebhookEvent.integration_id == integration.id, WebhookEvent.state == EventState.FAILED
-        )
-        count = session.scalar(select(func.count()).select_from(failed.limit(LARGEST_COUNT).subquery()))
+        count = events.count(session, EventState.FAILED, WebhookEvent.of(integration), most=LARGEST_COUNT)
         if count:
             yield Finding(str(integration.id), {"integration": integration.name, "count": count}, integration.id)
 

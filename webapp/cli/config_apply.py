@@ -12,6 +12,7 @@ from webapp import audit
 from webapp.cabinets import cabinet_of
 from webapp.cabinets.dataapi import connecting
 from webapp.cabinets.embedded.rules import rules_to_config
+from webapp.events import in_state
 from webapp.logs import MASK
 from webapp.models import (
     KINDS,
@@ -320,9 +321,7 @@ class _Applier:
     def _say_what_waits(self, row: Integration, path: str) -> None:
         self._session.flush()
         count = self._session.scalar(
-            select(func.count())
-            .select_from(WebhookEvent)
-            .where(WebhookEvent.integration_id == row.id, WebhookEvent.state == EventState.STORED)
+            select(func.count()).select_from(WebhookEvent).where(WebhookEvent.of(row), in_state(EventState.STORED))
         )
         if count:
             self._changes.warnings.append(

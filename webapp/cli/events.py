@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from webapp import archive
 from webapp.database import reading_only
+from webapp.events import in_state
 from webapp.extensions import db
 from webapp.intake import accept
 from webapp.jobs.replay_failed import Replayed, replay
@@ -101,7 +103,7 @@ def replay_events(
         result = _replay_ids(session, sorted(known), where)
     else:
         states = [state for state, chosen in ((EventState.FAILED, failed), (EventState.STORED, stored)) if chosen]
-        result = replay(session, WebhookEvent.state.in_(states), *where)
+        result = _replay_waiting(session, states, number)
     for key, count in result.skipped.items():
         click.echo(f'the integration "{key}" is off: {count} skipped', err=True)
     click.echo(f"{result.done} done, {result.failed} still failed, {sum(result.skipped.values())} skipped")
@@ -116,13 +118,20 @@ def _known(session: Session, wanted: set[int], where: list[Any]) -> set[int]:
     return known
 
 
+def _replay_waiting(session: Session, states: list[EventState], number: int | None) -> Replayed:
+    """Account by account and state by state, as the index has them."""
+    accounts = [number] if number is not None else session.scalars(select(Account.id).order_by(Account.id)).all()
+    session.commit()
+    total = Replayed()
+    for account, state in product(accounts, states):
+        total.add(replay(session, WebhookEvent.account_id == account, in_state(state)))
+    return total
+
+
 def _replay_ids(session: Session, ids: list[int], where: list[Any]) -> Replayed:
     total = Replayed()
     for part in _parts(ids):
-        result = replay(session, WebhookEvent.id.in_(part), *where)
-        total.done, total.failed = total.done + result.done, total.failed + result.failed
-        for key, count in result.skipped.items():
-            total.skipped[key] = total.skipped.get(key, 0) + count
+        total.add(replay(session, WebhookEvent.id.in_(part), *where))
     return total
 
 

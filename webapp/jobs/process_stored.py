@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from webapp import queue
+from webapp.events import in_state
 from webapp.extensions import db
 from webapp.models import EventState, Integration, WebhookEvent
 
@@ -18,13 +19,12 @@ MOST_EVENTS = 2000
 def handle(row_id: int) -> None:
     """Process the stored events of this integration; stops as soon as it is switched off again."""
     session, processed = db.session(), 0
-    waiting = (WebhookEvent.integration_id == row_id, WebhookEvent.state == EventState.STORED)
     while processed < MOST_EVENTS:
         integration = session.get(Integration, row_id, populate_existing=True)
         if integration is None or not integration.active or integration.archived_at is not None:
             session.rollback()
             return
-        result = replay(session, *waiting, most=BATCH)
+        result = replay(session, WebhookEvent.of(integration), in_state(EventState.STORED), most=BATCH)
         if not result.seen:
             session.rollback()
             return

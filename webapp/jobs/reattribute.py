@@ -28,7 +28,8 @@ MEANT = ("campaign_id", "source_id")
 
 def handle(row_id: int) -> None:
     """Carry out this task."""
-    carry_out(db.session(), row_id, partial(step, Rules()))
+    rules = Rules()
+    carry_out(db.session(), row_id, partial(step, rules), count=count, ahead=rules.read)
 
 
 class Rules:
@@ -36,6 +37,10 @@ class Rules:
 
     def __init__(self) -> None:
         self._known: tuple[Any, Ruling] | None = None
+
+    def read(self, session: Session, task: Task) -> None:
+        """Have them at hand before a step needs them."""
+        self.of(session, session.get(Account, task.account_id))
 
     def of(self, session: Session, account: Account) -> Ruling:
         """What they say now."""
@@ -48,12 +53,16 @@ class Rules:
         return self._known[1]
 
 
+def count(session: Session, task: Task) -> int:
+    """How many communications there are to decide about."""
+    query = _asked_for(session.get(Account, task.account_id), task)
+    return session.scalar(select(func.count()).select_from(query.subquery())) or 0
+
+
 def step(kept: Rules, session: Session, task: Task) -> bool:
     """The next batch, the oldest communications first."""
     account = session.get(Account, task.account_id)
     query = _asked_for(account, task)
-    if task.total is None:
-        task.total = session.scalar(select(func.count()).select_from(query.subquery()))
     key = tuple_(Communication.started_at, Communication.id)
     if task.cursor:
         query = query.where(key > tuple_(_moment(task.cursor["started_at"]), task.cursor["id"]))

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload, undefer
 
+from webapp.events import in_state, oldest_first
 from webapp.extensions import db
 from webapp.intake import process
 from webapp.models import EventState, Integration, WebhookEvent
@@ -29,10 +30,16 @@ class Replayed:
         """All of them."""
         return self.done + self.failed + sum(self.skipped.values())
 
+    def add(self, more: Replayed) -> None:
+        """Count what became of some more."""
+        self.done, self.failed = self.done + more.done, self.failed + more.failed
+        for key, number in more.skipped.items():
+            self.skipped[key] = self.skipped.get(key, 0) + number
+
 
 def handle(row_id: int) -> None:
     """Process all failed events of the account's active integrations, each once."""
-    replay(db.session(), WebhookEvent.account_id == row_id, WebhookEvent.state == EventState.FAILED)
+    replay(db.session(), WebhookEvent.account_id == row_id, in_state(EventState.FAILED))
 
 
 def replay(session: Session, *which: Any, most: int | None = None) -> Replayed:
@@ -40,19 +47,17 @@ def replay(session: Session, *which: Any, most: int | None = None) -> Replayed:
 
     Integrations that are off or archived are passed over. ``most`` ends it after so many events.
     """
-    result, last = Replayed(), 0
+    result, last = Replayed(), None
     while most is None or result.seen < most:
         events = session.scalars(
-            select(WebhookEvent)
+            oldest_first(select(WebhookEvent).where(*which), last)
             .options(undefer(WebhookEvent.body), joinedload(WebhookEvent.integration).joinedload(Integration.account))
-            .where(WebhookEvent.id > last, *which)
-            .order_by(WebhookEvent.id)
             .limit(BATCH)
             .with_for_update(of=WebhookEvent)
         ).all()
         if not events:
             break
-        last = events[-1].id
+        last = events[-1].received_at, events[-1].id
         for event in events:
             replay_one(session, event, result)
         session.commit()

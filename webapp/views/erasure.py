@@ -61,7 +61,7 @@ def erase() -> Any:
 
 def _start(person: erasure.Person) -> Any:
     """One at a time, and not while an archive that may hold the person is being read."""
-    running = tasks.live(db.session, g.account.id, TaskKind.ERASE, TaskKind.IMPORT)
+    running = tasks.busy(db.session, g.account.id, TaskKind.ERASE, TaskKind.IMPORT)
     if running is not None:
         flash(_("Сначала должна закончиться работа, которая уже идёт: удаление или загрузка архива."), "attention")
         return done(url_for("tasks.show", slug=g.account.slug, number=running.id))

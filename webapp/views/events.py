@@ -17,10 +17,9 @@ from flask_login import current_user
 from sqlalchemy import func, select
 from sqlalchemy.orm import joinedload, selectinload, undefer
 
-from webapp import audit, queue, tasks
+from webapp import audit, events, queue, tasks
 from webapp.extensions import db
 from webapp.intake import process
-from webapp.jobs.replay_events import chosen_events
 from webapp.models import Communication, EventState, Integration, Role, TaskKind, WebhookEvent
 
 from .access import member
@@ -31,6 +30,9 @@ from .partial import done
 blueprint = Blueprint("events", __name__, url_prefix="/a/<slug>/events")
 
 PAGE_SIZE = 50
+
+#: Failed events are counted up to here.
+LARGEST_COUNT = 10_000
 
 #: More of a body is not shown, only kept.
 LONGEST_SHOWN_BODY = 100_000
@@ -105,30 +107,31 @@ class Filters:
 def index() -> str:
     """The list, the latest first."""
     filters, before = Filters.read(request.args), number_argument("before")
-    query = chosen_events(g.account.id, filters.params()).options(
+    page = events.page(
+        db.session(),
+        g.account.id,
+        filters.params(),
+        before,
+        PAGE_SIZE,
         joinedload(WebhookEvent.integration),
         selectinload(WebhookEvent.communications).load_only(
             Communication.type, Communication.contact_name, Communication.vendor_id
         ),
     )
-    if before:
-        query = query.where(WebhookEvent.id < before)
-    rows = list(db.session.scalars(query.order_by(WebhookEvent.id.desc()).limit(PAGE_SIZE + 1)))
-    more, rows = len(rows) > PAGE_SIZE, rows[:PAGE_SIZE]
     integrations = db.session.scalars(
         select(Integration).where(Integration.account_id == g.account.id).order_by(Integration.name)
     ).all()
     chosen = filters.address
     return render_template(
         "events/list.html",
-        rows=rows,
+        page=page,
         filters=filters,
         chosen=chosen,
         integrations=integrations,
         state_names=STATE_NAMES,
         notes=NOTES,
-        failed=_count(EventState.FAILED),
-        older_url=url_for("events.index", slug=g.account.slug, before=rows[-1].id, **chosen) if more else None,
+        failed=_failed(),
+        older_url=url_for("events.index", slug=g.account.slug, before=page.older, **chosen) if page.older else None,
         newer_url=url_for("events.index", slug=g.account.slug, **chosen) if before else None,
     )
 
@@ -177,7 +180,7 @@ def replay(number: int) -> Any:
 @member(Role.EDITOR)
 def replay_failed() -> Any:
     """Let the worker read all failed events again."""
-    failed = _count(EventState.FAILED)
+    failed = _failed()
     # A key of the minute: a double click is one job.
     queue.enqueue(db.session, "replay_failed", g.account.id, key=f"{g.account.id}:{int(time.time()) // 60}")
     audit.record(
@@ -193,11 +196,11 @@ def replay_failed() -> Any:
 def replay_chosen() -> Any:
     """Let a worker read again what the list is narrowed to."""
     filters = Filters.read(request.form)
-    running = tasks.live(db.session, g.account.id, TaskKind.REPLAY)
+    running = tasks.busy(db.session, g.account.id, TaskKind.REPLAY)
     if running is not None:
         flash(_("Одна повторная обработка уже идёт."), "attention")
         return done(url_for("tasks.show", slug=g.account.slug, number=running.id))
-    last = db.session.scalar(select(func.max(WebhookEvent.id)).where(WebhookEvent.account_id == g.account.id)) or 0
+    last = db.session.scalar(select(func.max(WebhookEvent.id))) or 0
     params = filters.params()
     task = tasks.start(db.session, TaskKind.REPLAY, g.account.id, current_user.email, params=params | {"last": last})
     audit.record(
@@ -221,15 +224,8 @@ def _event(number: int) -> WebhookEvent:
     return found or abort(404)
 
 
-def _count(state: EventState) -> int:
-    return (
-        db.session.scalar(
-            select(func.count())
-            .select_from(WebhookEvent)
-            .where(WebhookEvent.account_id == g.account.id, WebhookEvent.state == state)
-        )
-        or 0
-    )
+def _failed() -> int:
+    return events.count(db.session(), EventState.FAILED, WebhookEvent.account_id == g.account.id, most=LARGEST_COUNT)
 
 
 def _masked_path(event: WebhookEvent) -> str:

@@ -74,6 +74,13 @@ def upload() -> Any:
         if not uploads:
             form.files.errors = [_("Выберите файлы или папку.")]
         return _page(form), 422
+    running = tasks.busy(db.session, g.account.id, TaskKind.ERASE)
+    if running is not None:
+        flash(
+            _("Уже идёт удаление данных. Когда оно закончится, загрузите файлы ещё раз."),
+            "attention",
+        )
+        return done(url_for("tasks.show", slug=g.account.slug, number=running.id))
     integration = db.session.scalar(
         select(Integration).where(Integration.account_id == g.account.id, Integration.key == form.integration.data)
     )

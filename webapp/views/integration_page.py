@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,9 +13,21 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 from sqlalchemy import func, select
 
+from webapp import events
 from webapp.cabinets import Need, cabinet_of
 from webapp.extensions import db
-from webapp.models import AuthorizationState, Communication, EventState, Integration, WebhookEvent, utc_now
+from webapp.models import (
+    Account,
+    AuthorizationState,
+    Communication,
+    EventState,
+    Integration,
+    WebhookEvent,
+    event_communication,
+)
+from webapp.report import counting
+from webapp.report.filters import Filters
+from webapp.report.periods import today
 from webapp.vendors import registry
 
 #: How far the counts beside the messengers look back.
@@ -86,7 +99,7 @@ def today_count(integration: Integration) -> int:
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     return _count(
         select(Communication.id).where(
-            Communication.integration_id == integration.id,
+            Communication.of(integration),
             Communication.started_at >= midnight,
             Communication.is_test.is_(False),
         )
@@ -123,19 +136,15 @@ def steps(integration: Integration, found: Communication | None, script_state: s
     ]
 
 
-def seen_channels(integration: Integration) -> dict[str, int]:
-    """Communications of the last 30 days by channel."""
-    rows = db.session.execute(
-        select(Communication.channel, func.count())
-        .where(
-            Communication.integration_id == integration.id,
-            Communication.channel.is_not(None),
-            Communication.started_at >= utc_now() - RECENT,
-        )
-        .group_by(Communication.channel)
-        .order_by(func.count().desc())
-    )
-    return {channel: count for channel, count in rows}
+def seen_channels(account: Account) -> dict[int, dict[str, int]]:
+    """Communications of the last 30 days by integration and channel, the most frequent first, as the counters know."""
+    since = today(account.timezone) - RECENT
+    counts = counting.count(db.session(), Filters(account, since=since), ("integration_id", "channel"))
+    seen: defaultdict[int, dict[str, int]] = defaultdict(dict)
+    for (number, channel), count in counts.by("integration_id", "channel").most_common():
+        if channel:
+            seen[number][channel] = count
+    return seen
 
 
 def offered_channels(seen: dict[str, int], mapped: Sequence[str]) -> list[tuple[str, int]]:
@@ -149,11 +158,23 @@ def stored_count(integration: Integration) -> int:
 
 
 def latest(integration: Integration, since: datetime | None = None) -> Communication | None:
-    """The communication that arrived last; with ``since`` only one that was recorded after it."""
-    query = select(Communication).where(Communication.integration_id == integration.id)
-    if since:
-        query = query.where(Communication.created_at >= since)
-    return db.session.scalar(query.order_by(Communication.id.desc()).limit(1))
+    """The communication that began last; with ``since`` of those recorded after it, found by the events since then."""
+    query = select(Communication).where(Communication.of(integration))
+    if since is None:
+        return db.session.scalar(query.order_by(Communication.started_at.desc(), Communication.id.desc()).limit(1))
+    links = event_communication.c
+    return db.session.scalar(
+        select(Communication)
+        .join(event_communication, links.communication_id == Communication.id)
+        .join(WebhookEvent, WebhookEvent.id == links.event_id)
+        .where(
+            WebhookEvent.of(integration),
+            WebhookEvent.received_at >= since,
+            Communication.created_at >= since,
+        )
+        .order_by(WebhookEvent.received_at.desc(), WebhookEvent.id.desc())
+        .limit(1)
+    )
 
 
 def likely_causes(integration: Integration) -> list[str]:
@@ -161,15 +182,13 @@ def likely_causes(integration: Integration) -> list[str]:
     causes = []
     if not integration.active:
         causes.append(_("Интеграция выключена: включите её в шаге 1."))
-    if _count(select(WebhookEvent.id).where(WebhookEvent.integration_id == integration.id)):
+    if db.session.scalar(select(WebhookEvent.id).where(WebhookEvent.of(integration)).limit(1)):
         causes.append(_("Вебхуки приходят, но обращений в них нет. Посмотрите их на странице «События»."))
     return [*causes, *(str(cause) for cause in registry()[integration.vendor].guide.causes)]
 
 
 def _events(integration: Integration, state: EventState) -> int:
-    return _count(
-        select(WebhookEvent.id).where(WebhookEvent.integration_id == integration.id, WebhookEvent.state == state)
-    )
+    return events.count(db.session(), state, WebhookEvent.of(integration), most=LARGEST_COUNT)
 
 
 def _count(query: Any) -> int:

@@ -266,7 +266,7 @@ def _context(
     integration: Integration, typed: SettingsInput, *, unsaved: bool = False, auth: AuthorizationInput | None = None
 ) -> dict[str, Any]:
     vendor = registry()[integration.vendor]
-    seen = pages.seen_channels(integration)
+    seen = pages.seen_channels(integration.account).get(integration.id, {})
     waiting = request.args.get("wait") == "1"
     test = _test(integration, utc_now() if waiting else None)
     script = site_script(integration)

@@ -116,7 +116,7 @@ def _wanted(today: date) -> dict[str, Any]:
 
 def _start(form: RangeForm) -> Any:
     """One at a time: two would undo each other."""
-    running = tasks.live(db.session, g.account.id, *REATTRIBUTIONS)
+    running = tasks.busy(db.session, g.account.id, *REATTRIBUTIONS)
     if running is not None:
         flash(_("Один пересчёт уже идёт. Дождитесь его или остановите."), "attention")
         return done(url_for("tasks.show", slug=g.account.slug, number=running.id))

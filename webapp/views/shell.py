@@ -9,6 +9,7 @@ from flask_babel import ngettext
 from flask_login import current_user
 from sqlalchemy import func, select
 
+from webapp import events
 from webapp.alerts.checks import DELIVERY_PAUSED
 from webapp.alerts.messages import sentence
 from webapp.audit_words import audit_action, audit_change, audit_field
@@ -106,13 +107,7 @@ def _counts(account: Account) -> dict[str, Any]:
         .select_from(Integration)
         .where(Integration.account_id == account.id, Integration.archived_at.is_(None))
     )
-    failed = len(
-        db.session.scalars(
-            select(WebhookEvent.id)
-            .where(WebhookEvent.account_id == account.id, WebhookEvent.state == EventState.FAILED)
-            .limit(LARGEST_COUNT)
-        ).all()
-    )
+    failed = events.count(db.session(), EventState.FAILED, WebhookEvent.account_id == account.id, most=LARGEST_COUNT)
     counts: dict[str, Any] = {"integrations.index": integrations or None}
     if failed:
         text = f"{failed}+" if failed == LARGEST_COUNT else ngettext("%(num)s ошибка", "%(num)s ошибок", failed)

@@ -138,7 +138,7 @@ def _share(integration: Integration, now: datetime) -> tuple[int, int]:
     recent: Any = (
         select(Communication.visit_id)
         .where(
-            Communication.integration_id == integration.id,
+            Communication.of(integration),
             Communication.started_at >= now - RECENT,
             Communication.is_test.is_(False),
         )

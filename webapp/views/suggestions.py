@@ -64,9 +64,10 @@ def index() -> str:
     ).all()
     owns = cabinet_of(g.account).owns_directory
     pairs, more = _pairs() if owns else ([], 0)
+    seen = pages.seen_channels(g.account)
     return render_template(
         "suggestions/index.html",
-        channels=[row for integration in integrations for row in _channels(integration)],
+        channels=[row for integration in integrations for row in _channels(integration, seen.get(integration.id, {}))],
         widgets=[row for integration in integrations for row in _widgets(integration)],
         pairs=pairs,
         more_pairs=more,
@@ -76,10 +77,9 @@ def index() -> str:
     )
 
 
-def _channels(integration: Integration) -> list[dict[str, Any]]:
-    """Messengers without a row in the table of this integration."""
-    mapped = [row.channel for row in integration.mappings]
-    offered = pages.offered_channels(pages.seen_channels(integration), mapped)
+def _channels(integration: Integration, seen: dict[str, int]) -> list[dict[str, Any]]:
+    """Messengers seen in this integration's traffic without a row in its table."""
+    offered = pages.offered_channels(seen, [row.channel for row in integration.mappings])
     return [
         {"integration": integration, "channel": channel, "count": count, "url": _page(integration, "mapping", channel)}
         for channel, count in offered
@@ -91,7 +91,7 @@ def _widgets(integration: Integration) -> list[dict[str, Any]]:
     rows = db.session.scalars(
         select(Communication.clues)
         .where(
-            Communication.integration_id == integration.id,
+            Communication.of(integration),
             Communication.started_at >= utc_now() - pages.RECENT,
             Communication.channel.is_(None),
         )

@@ -84,7 +84,7 @@ def stop(number: int) -> Any:
 def undo(number: int) -> Any:
     """Give back what a re-attribution changed, by another task."""
     task = _task(number)
-    running = tasks.live(db.session, g.account.id, *REATTRIBUTIONS)
+    running = tasks.busy(db.session, g.account.id, *REATTRIBUTIONS)
     if running is not None:
         flash(_("Сначала должен закончиться пересчёт, который уже идёт."), "attention")
         return done(url_for("tasks.show", slug=g.account.slug, number=running.id))
