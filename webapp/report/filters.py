@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Select, exists, or_, select
 
 from webapp.contacts import normalise_email, normalise_phone
 from webapp.conversation import ConversationType
-from webapp.models import Account, Communication, CommunicationCount, Delivery, DeliveryState
+from webapp.models import Account, Communication, CommunicationCount, Delivery, DeliveryState, like
 from webapp.resolution import Rule
 from webapp.wording import CHANNEL_NAMES, DELIVERY_NAMES, RULE_NAMES, TYPE_NAMES
 
@@ -293,16 +293,10 @@ class Filters:
             return Communication.contact_phone == phone
         if email := normalise_email(self.query):
             return Communication.contact_email == email
-        in_text = Communication.search_text.like(_like(self.query.casefold()), escape="\\")
+        in_text = Communication.search_text.like(like(self.query.casefold()), escape="\\")
         if digits := self._digits():
-            return or_(Communication.contact_phone.like(_like(digits)), in_text)
+            return or_(Communication.contact_phone.like(like(digits)), in_text)
         return in_text
-
-
-def _like(text: str) -> str:
-    """A LIKE pattern that finds this text anywhere, whatever signs are in it (escape character: backslash)."""
-    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{escaped}%"
 
 
 def _day(text: str | None) -> date | None:
