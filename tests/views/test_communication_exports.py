@@ -42,8 +42,8 @@ def in_batches(monkeypatch):
     monkeypatch.setattr(exports, "PART", 200)
 
 
-def table(body: bytes) -> list[list[str]]:
-    return list(csv.reader(io.StringIO(body.decode("utf-8-sig"))))
+def table(body: bytes, sign: str = ";") -> list[list[str]]:
+    return list(csv.reader(io.StringIO(body.decode("utf-8-sig")), delimiter=sign))
 
 
 def test_a_small_file_comes_at_once_with_the_lists_filters_and_columns(viewer, integration, in_batches):
@@ -180,7 +180,7 @@ def test_headings_are_in_the_language_of_who_ordered(app, session, viewer, integ
     session.rollback()
     with inside(app):
         make_export.handle(number)
-    head, first, *_rest = table(viewer.get(f"{LIST}/exports/{number}").data)
+    head, first, *_rest = table(viewer.get(f"{LIST}/exports/{number}").data, ",")
     assert head == ["Name", "Type", "ID in the service"]
     assert first[1] == "Request"
 
