@@ -18,6 +18,7 @@ from .directory import KINDS, PICKED, Campaign, Employee, Site, Source, Tag, cle
 from .event import EventState, WebhookEvent, event_communication
 from .integration import ChannelMapping, Integration, Target, TargetKind, Widget, hash_secret
 from .pacing import Lane
+from .repeats import look_again
 from .report import (
     CommunicationChange,
     CommunicationCount,
@@ -101,6 +102,7 @@ __all__ = [
     "integration_authorization",
     "is_search_table",
     "like",
+    "look_again",
     "use_encryption_keys",
     "utc_now",
 ]
