@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webapp.contacts import LONGEST_EMAIL, find_email, find_phone, normalise_email, normalise_phone
+from webapp.contacts import (
+    LONGEST_EMAIL,
+    find_email,
+    find_phone,
+    groups_of,
+    normalise_email,
+    normalise_phone,
+    runs_of,
+    within_number,
+)
 
 
 @pytest.mark.parametrize(
@@ -214,3 +223,48 @@ def test_hostile_texts_take_no_time_that_grows_with_their_square(text):
     find_phone(text, "DE")
     find_phone(text, "RU")
     find_email(text)
+
+
+@pytest.mark.parametrize(
+    ("phone", "region", "typed"),
+    [
+        ("+79161234567", "RU", "8916"),
+        ("+79161234567", "RU", "89161234"),
+        ("+79161234567", "RU", "7916"),
+        ("+79161234567", "RU", "007916"),
+        ("+78121234567", "RU", "8121"),
+        ("+375291234567", "BY", "8029"),
+        ("+4930901820", "DE", "030901820"),
+        ("+4930901820", "DE", "00493090"),
+        ("+390612345678", "IT", "0612"),
+        ("+19165551234", "US", "1916"),
+        ("+79161234567", None, "9161"),
+    ],
+)
+def test_digits_that_people_dial_are_within_the_number(phone, region, typed):
+    assert any(digits in phone for digits in within_number(typed, region))
+
+
+@pytest.mark.parametrize(
+    ("phone", "groups"),
+    [
+        ("+79161234567", ["916", "123", "45", "67"]),
+        ("+4930901820", ["30", "901820"]),
+        ("+19165551234", ["916", "555", "1234"]),
+        ("+375291234567", ["29", "123", "45", "67"]),
+    ],
+)
+def test_a_number_is_grouped_as_in_its_country(phone, groups):
+    assert groups_of(phone) == groups
+
+
+@pytest.mark.parametrize(
+    ("phone", "runs"),
+    [
+        ("+79161234567", ["79161234567", "89161234567", "9161234567"]),
+        ("+375291234567", ["291234567", "375291234567", "80291234567"]),
+        ("+4930901820", ["030901820", "30901820", "4930901820"]),
+    ],
+)
+def test_a_number_without_gaps_is_written_in_these_ways(phone, runs):
+    assert runs_of(phone) == runs

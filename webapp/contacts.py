@@ -88,6 +88,32 @@ def normalise_phone(raw: str | None, region: str | None) -> str | None:
     return find_phone(text, region)
 
 
+def within_number(digits: str, region: str | None) -> list[str]:
+    """How digits of a phone, as people write them, may stand within a number in E.164: "8916" also as 7916."""
+    if digits.startswith("00"):
+        return [digits, digits[2:]]
+    metadata = _metadata(region)
+    prefix = re.match(metadata.national_prefix_for_parsing or "", digits) if metadata else None
+    # What the pattern captures is a number already.
+    if prefix and prefix[0] and not any(prefix.groups()):
+        return [digits, f"{metadata.country_code}{digits[prefix.end() :]}"]
+    return [digits]
+
+
+def groups_of(phone: str) -> list[str]:
+    """The digits of a number in E.164 as people group them in its country, without what stands before it there."""
+    number = phonenumbers.parse(phone)
+    written = phonenumbers.format_number(number, PhoneNumberFormat.INTERNATIONAL)
+    return _DIGITS.findall(written.removeprefix(f"+{number.country_code}"))
+
+
+def runs_of(phone: str) -> list[str]:
+    """A number in E.164 as people write it without gaps: with its country, as dialled within it, and bare."""
+    number = phonenumbers.parse(phone)
+    national = phonenumbers.format_number(number, PhoneNumberFormat.NATIONAL)
+    return sorted({phone[1:], "".join(_DIGITS.findall(national)), "".join(groups_of(phone))})
+
+
 def find_phone(text: str | None, region: str | None) -> str | None:
     """The first phone number in free text, in E.164. None when there is none that is surely a person's number.
 
@@ -135,6 +161,11 @@ def _known(region: str | None) -> str | None:
     """The region in capitals, None when there is no such one."""
     region = (region or "").upper()
     return region if region in phonenumbers.SUPPORTED_REGIONS else None
+
+
+def _metadata(region: str | None) -> PhoneMetadata | None:
+    known = _known(region)
+    return PhoneMetadata.metadata_for_region(known) if known else None
 
 
 def _e164(number: phonenumbers.PhoneNumber) -> str:
@@ -237,7 +268,7 @@ def _laid_out(digits: str, sizes: tuple[int, ...], plus: bool, bracket: bool, re
         return len(digits) == 10 and (mobile or (bracket and 3 <= sizes[0] <= 5) or sizes == (3, 3, 2, 2))
     if sizes[:3] in ((4, 2, 2), (2, 2, 4)):
         return False
-    metadata = PhoneMetadata.metadata_for_region(region) if region else None
+    metadata = _metadata(region)
     prefix = metadata.national_prefix if metadata else None
     if prefix in (None, "1"):
         return bracket or len(sizes) >= 3

@@ -204,7 +204,7 @@ def test_a_small_list_is_fetched_as_it_is(page: Page, report: str, tmp_path: Pat
         path = tmp_path / started.value.suggested_filename
         started.value.save_as(path)
         if kind == "CSV":
-            lines = list(csv.reader(path.read_text("utf-8-sig").splitlines()))
+            lines = list(csv.reader(path.read_text("utf-8-sig").splitlines(), delimiter=";"))
             assert lines[0] == ["Имя", "Телефон"]
             assert len(lines) == 21
         else:

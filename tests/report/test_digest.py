@@ -180,6 +180,40 @@ def test_the_first_of_a_contact_is_the_first_and_the_others_are_repeated(app, se
         assert repeated(own) == {"1": False, "2": True, "3": True, "foreign": False}
 
 
+@pytest.mark.parametrize(
+    ("contact", "corrected"),
+    [
+        ({"contact_phone": "+79161234567"}, {"contact_phone": "+79167654321"}),
+        ({"contact_email": "a@b.example"}, {"contact_email": "b@b.example"}),
+        ({"contact_phone": "+79161234567"}, {"contact_phone": None}),
+        ({"client": "83"}, {"client": "84"}),
+        ({"contact_phone": "+79161234567"}, {"started_at": AT + timedelta(hours=9)}),
+    ],
+    ids=str,
+)
+def test_when_the_first_turns_out_to_be_anothers_the_next_is_the_first(app, session, contact, corrected):
+    """A card corrects the contact, or the beginning, of what counted as the first until then."""
+    _account, integration = make_integrations(session)
+    _other_account, elsewhere = make_integrations(session, "vasilek")
+    rows = {
+        name: make_communication(session, own, name, started_at=AT + timedelta(hours=place), **contact)
+        for name, place, own in (("1", 1, integration), ("2", 2, integration), ("3", 3, integration),
+                                 ("foreign", 0, elsewhere))
+    }  # fmt: skip
+    session.commit()
+    with inside(app) as own:
+        digest.run_all(own)
+    for name, value in corrected.items():
+        setattr(rows["1"], name, value)
+    session.commit()
+    session.rollback()
+    with inside(app) as own:
+        digest.run_all(own)
+        found = dict(own.execute(select(Communication.vendor_id, Communication.is_repeat)).all())
+        is_last = "started_at" in corrected
+        assert found == {"1": is_last, "2": False, "3": True, "foreign": False}
+
+
 def test_what_is_behind_is_counted_at_once_where_it_is_little(app, session, monkeypatch):
     account, integration = make_integrations(session)
     make_communication(session, integration, "1", started_at=AT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from sqlalchemy import select
 
 from tests.report import AT, inside, make_integrations, scatter, truth, values
 from tests.views.acting import make_communication
-from webapp.models import Account, Communication
+from webapp.models import Account, Communication, Delivery
 from webapp.report import counting, digest, listing, scope
 from webapp.report.filters import Filters
 from webapp.report.listing import Order
@@ -115,6 +116,170 @@ def test_a_sorted_list_is_sorted_and_whole(app, session, narrow):
                 keys = [(value(rows[one]), rows[one].started_at, one) for one in found]
                 assert keys == sorted(keys, reverse=descending)
                 assert set(found) == set(rows)
+
+
+@pytest.mark.parametrize("most_found", [5000, 5], ids=["", "too many in the index"])
+def test_a_sorted_list_under_a_filter_is_whole_or_in_the_order_of_time(app, session, narrow, monkeypatch, most_found):
+    """Among the latest are hits enough for a page: those are not all there are to sort."""
+    monkeypatch.setattr(scope, "MOST_FOUND", most_found)
+    account, integration = make_integrations(session)
+    scatter(session, account, integration, NUMBER)
+    number = account.id
+    session.rollback()
+    with inside(app) as own:
+        digest.run_all(own)
+        account = own.get_one(Account, number)
+        rows = {row.id: row for row in truth(own, account)}
+        for question in QUESTIONS:
+            filters = Filters.read(account, values(**question))
+            expected = matching(list(rows.values()), filters)
+            known = listing.total(own, filters)
+            first = listing.page(own, filters, Order("phone"), None, None, listing.listed(), known)
+            found = walked(own, filters, Order("phone"))
+            if first.order.is_usual:
+                assert most_found == 5 or "q" in question or question == {"rule": "sessions"}, "few enough to be sorted"
+                assert found == expected, question
+            else:
+                keys = {one: (rows[one].contact_phone or "", rows[one].started_at, one) for one in expected}
+                assert found == sorted(expected, key=keys.__getitem__, reverse=True), question
+
+
+#: One of five has a word that holds "ванов" and does not begin with it.
+EVERY = 5
+
+
+def add_ivanovs(session: Any, integration: Any) -> None:
+    for place in range(NUMBER // 2):
+        words = "карниз" if place % EVERY else "Семён Иванов" if place % 2 else "бабушка Сидорова"
+        make_communication(session, integration, str(place), started_at=AT - timedelta(hours=place), text=words)
+    session.commit()
+
+
+@pytest.mark.parametrize("query", ["ванов", "идоров", "шка", "иванов", "карниз", "арн", "нет такого"])
+def test_a_file_of_a_search_has_what_the_pages_show(app, session, narrow, query):
+    account, integration = make_integrations(session)
+    add_ivanovs(session, integration)
+    number = account.id
+    session.rollback()
+    with inside(app) as own:
+        digest.run_all(own)
+        filters = Filters.read(own.get_one(Account, number), values(q=query))
+        found = walked(own, filters, Order())
+        file = [row.id for batch in listing.everything(own, filters, listing.listed(), 10_000) for row in batch]
+        assert file == found
+        rows = matching(truth(own, filters.account), filters)
+        near = {row.id for row in truth(own, filters.account)[: scope.NEAR]}
+        assert set(found) >= set(rows) & near, "what reading has found is not lost when the index is asked"
+        if query in ("иванов", "карниз", "нет такого"):
+            assert found == rows
+
+
+def test_inside_of_words_and_at_their_beginning_is_found_together(app, session, narrow):
+    account, integration = make_integrations(session)
+    for place in range(100):
+        words = {3: "подшторник", 90: "шторы"}.get(place, "карниз")
+        make_communication(session, integration, str(place), started_at=AT - timedelta(hours=place), text=words)
+    session.commit()
+    number = account.id
+    session.rollback()
+    with inside(app) as own:
+        digest.run_all(own)
+        filters = Filters.read(own.get_one(Account, number), values(q="штор"))
+        page = listing.page(own, filters, Order(), None, None, listing.listed(), listing.total(own, filters))
+        assert [row.vendor_id for row in page.rows] == ["3", "90"]
+        assert page.blind, "beyond the latest nobody has looked inside of words"
+        assert page.older is None
+        sort = listing.page(own, filters, Order("name"), None, None, listing.listed(), listing.total(own, filters))
+        assert (len(sort.rows), sort.order.name, sort.blind) == (2, "name", True)
+
+
+def test_a_search_is_blind_where_the_index_was_relied_on_and_may_miss_something(app, session, narrow, monkeypatch):
+    account, integration = make_integrations(session)
+    scatter(session, account, integration, 120)
+    number = account.id
+    session.rollback()
+
+    def is_blind(own: Any, **told: Any) -> bool:
+        return scope.look(own, Filters.read(own.get_one(Account, number), values(**told)), 11).blind
+
+    with inside(app) as own:
+        assert not is_blind(own, campaign="none", contact="repeat", site="none"), "all changes are looked at"
+        monkeypatch.setattr(scope, "MOST_CHANGES", 100)
+        assert is_blind(own, campaign="none", contact="repeat", site="none"), "more than are looked at"
+        digest.run_all(own)
+        assert not is_blind(own, campaign="none", contact="repeat", site="none")
+        assert is_blind(own, q="нет такого")
+        assert not is_blind(own, q="заказ"), "enough among the latest"
+        assert not is_blind(own, q="нет такого", since="2026-03-01"), "few enough to be read"
+
+
+def test_a_state_of_delivery_that_many_have_leaves_the_search_its_index(app, session, narrow, monkeypatch):
+    monkeypatch.setattr(scope, "MOST_FOUND", 50)
+    account, integration = make_integrations(session)
+    account.cabinet_kind = "dataapi"
+    texts = {190: "аметист"}
+    made = [
+        make_communication(
+            session, integration, str(place), started_at=AT - timedelta(hours=place), text=texts.get(place, "")
+        )
+        for place in range(200)
+    ]
+    session.flush()
+    for row in made:
+        values_of = {"type": "chat", "state": "failed", "ext_id": str(row.id), "updated_at": AT}
+        session.add(Delivery(account_id=account.id, communication_id=row.id, **values_of))
+    session.commit()
+    number, wanted = account.id, made[190].id
+    session.rollback()
+    with inside(app) as own:
+        digest.run_all(own)
+        filters = Filters.read(own.get_one(Account, number), values(delivery="failed", q="аметист"))
+        page = listing.page(own, filters, Order(), None, None, listing.listed(), listing.total(own, filters))
+        assert ([row.id for row in page.rows], page.older) == ([wanted], None), "on the first page"
+
+
+WRITTEN = (
+    "8 916 123-45-67", "+7 (916) 123-45-67", "89161234567", "+79161234567", "8-916-123-45-67", "8 (916) 1234567",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("typed", ["+7 916 123-45-67", "8(916)123-45-67", "9161234567"])
+def test_a_whole_phone_is_found_as_a_contact_and_however_a_text_mentions_it(app, session, narrow, typed):
+    account, integration = make_integrations(session)
+    texts = {60 + place: f"Перезвоните: {text}, спасибо" for place, text in enumerate(WRITTEN)}
+    texts[70], texts[71], texts[72] = "916 и 123, 45, 67", "8 916 123-45-68", "заказ 916 123"
+    for place in range(100):
+        contact = {"contact_phone": "+79161234567"} if place == 80 else {}
+        text = texts.get(place, "карниз")
+        make_communication(
+            session, integration, str(place), started_at=AT - timedelta(hours=place), text=text, **contact
+        )
+    session.commit()
+    number = account.id
+    session.rollback()
+    with inside(app) as own:
+        for _each in range(2):
+            filters = Filters.read(own.get_one(Account, number), values(q=typed))
+            page = listing.page(own, filters, Order(), None, None, listing.listed(), listing.total(own, filters))
+            found = {int(row.vendor_id) for row in page.rows}
+            assert found >= {80, *range(60, 65)}, "before and after they are indexed"
+            assert found <= {80, *range(60, 66)}
+            digest.run_all(own)
+
+
+def test_a_whole_email_is_found_as_a_contact_and_in_a_text(app, session, narrow):
+    account, integration = make_integrations(session)
+    for place in range(100):
+        more: dict[str, Any] = {"contact_email": "maria@shop.example"} if place == 80 else {}
+        text = "Пишите: Maria@Shop.example" if place == 60 else "карниз shop.example maria"
+        make_communication(session, integration, str(place), started_at=AT - timedelta(hours=place), text=text, **more)
+    session.commit()
+    number = account.id
+    session.rollback()
+    with inside(app) as own:
+        digest.run_all(own)
+        filters = Filters.read(own.get_one(Account, number), values(q="maria@shop.example"))
+        assert [one // 20 for one in walked(own, filters, Order())] == [3, 4]
 
 
 def test_too_many_to_sort_are_in_the_order_of_time(app, session, monkeypatch):

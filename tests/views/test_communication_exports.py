@@ -7,13 +7,15 @@ import io
 import zipfile
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from tests.factories import make_integration
 from tests.report import inside
-from tests.views.acting import enter_as, flash, jobs, make_communication, part, path_of, said
+from tests.views.acting import enter_as, filled, flash, jobs, make_communication, part, path_of, said
+from webapp import queue
 from webapp.jobs import make_export
 from webapp.models import Export, ExportPart, ExportState, Integration, Role
 from webapp.report import exports, listing
@@ -42,8 +44,8 @@ def in_batches(monkeypatch):
     monkeypatch.setattr(exports, "PART", 200)
 
 
-def table(body: bytes) -> list[list[str]]:
-    return list(csv.reader(io.StringIO(body.decode("utf-8-sig"))))
+def table(body: bytes, sign: str = ";") -> list[list[str]]:
+    return list(csv.reader(io.StringIO(body.decode("utf-8-sig")), delimiter=sign))
 
 
 def test_a_small_file_comes_at_once_with_the_lists_filters_and_columns(viewer, integration, in_batches):
@@ -156,6 +158,50 @@ def test_a_file_deleted_while_it_is_made_is_given_up(app, session, viewer, integ
     assert session.scalars(select(Export)).all() == []
 
 
+def test_the_view_stays_while_one_orders_and_deletes_files(app, session, viewer, integration):
+    """The next file is of the same view, too."""
+    state = {"type": "offline_message", "columns": "name", "sort": "name"}
+    page = viewer.get(f"{LIST}/exports", query_string=state)
+    assert "Строки в файле идут по времени" in said(page)
+    for _each in range(exports.WAITING_LIMIT + 1):
+        page = viewer.follow(f"{LIST}/exports", filled(page.select_one("form.buttons")) | {"format": "csv"})
+        assert "Строк в нём: 5" in said(page)
+    assert "ещё собираются" in flash(page), "also where no file is ordered"
+    number = session.scalar(select(Export.id))
+    page = viewer.follow(f"{LIST}/exports/{number}/delete", filled(page.select_one("#files form")))
+    assert "Строк в нём: 5" in said(page)
+    assert dict(parse_qsl(page.select_one("form.buttons input[name=query]")["value"])) == state
+    session.rollback()
+    assert [one.query for one in session.scalars(select(Export))] == [state] * 2
+
+
+def test_a_file_whose_job_is_gone_has_failed_and_stands_in_nobodys_way(app, session, viewer, integration):
+    """The database was away at each attempt, or the worker died again and again: nobody will make the file."""
+    for _each in range(exports.WAITING_LIMIT):
+        viewer.post(f"{LIST}/exports", {"query": "", "format": "csv"})
+    with inside(app) as own:
+        for export in own.scalars(select(Export)):
+            export.state = ExportState.RUNNING
+        own.commit()
+        schema = f"{queue.SCHEMA}." if own.get_bind().dialect.name == "postgresql" else ""
+        lost = text(f"UPDATE {schema}workflow_status SET status = 'ERROR' WHERE workflow_uuid LIKE 'make_export:%'")
+        assert own.execute(lost).rowcount == exports.WAITING_LIMIT
+        own.commit()
+    page = viewer.get(f"{LIST}/exports")
+    assert said(page.select_one("#files")).count("не получилось") == exports.WAITING_LIMIT
+    assert not page.select_one("#files").has_attr("hx-trigger"), "nothing is waited for"
+    assert "Файл собирается" in flash(viewer.follow(f"{LIST}/exports", {"query": "", "format": "csv"}))
+
+
+def test_a_number_that_is_given_again_gets_a_job_of_its_own(session, viewer, integration):
+    """SQLite numbers a row like the last one that was deleted."""
+    for expected in (1, 2):
+        viewer.post(f"{LIST}/exports", {"query": "", "format": "csv"})
+        assert jobs(session) == expected
+        viewer.post(f"{LIST}/exports/{session.scalar(select(Export.id))}/delete")
+        session.rollback()
+
+
 def test_old_files_are_forgotten(app, session, viewer, integration):
     viewer.post(f"{LIST}/exports", {"query": "", "format": "csv"})
     export = session.scalars(select(Export)).one()
@@ -180,7 +226,7 @@ def test_headings_are_in_the_language_of_who_ordered(app, session, viewer, integ
     session.rollback()
     with inside(app):
         make_export.handle(number)
-    head, first, *_rest = table(viewer.get(f"{LIST}/exports/{number}").data)
+    head, first, *_rest = table(viewer.get(f"{LIST}/exports/{number}").data, ",")
     assert head == ["Name", "Type", "ID in the service"]
     assert first[1] == "Request"
 

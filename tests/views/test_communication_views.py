@@ -215,8 +215,10 @@ def test_a_view_is_saved_under_a_name_and_opens_as_it_was(app, session, viewer, 
     assert "Телеграм" not in said(other.get(LIST).select_one(".panel"))
     number = session.scalar(select(SavedView.id))
     other.post(f"{LIST}/views/{number}/delete", status=404)
-    gone = viewer.follow(f"{LIST}/views/{number}/delete")
-    assert "удалён" in flash(gone)
+    form = viewer.get(f"{LIST}?type=chat&columns=name").select_one(".panel-list form")
+    answer = viewer.post(f"{LIST}/views/{number}/delete", filled(form))
+    assert parse_qs(urlsplit(path_of(answer)).query) == {"type": ["chat"], "columns": ["name"]}, "what is shown stays"
+    assert "удалён" in flash(viewer.get(path_of(answer)))
     session.rollback()
     assert session.scalars(select(SavedView)).all() == []
 

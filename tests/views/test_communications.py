@@ -9,8 +9,10 @@ import pytest
 from sqlalchemy import select
 
 from tests.factories import make_account, make_campaign, make_integration, make_site, make_source
+from tests.report import inside
 from tests.views.acting import chat, filled, make_communication, path_of, rows, said, send
 from webapp.models import Account, Integration, utc_now
+from webapp.report import digest, scope
 
 LIST = "/a/romashka/communications"
 AT = datetime(2026, 3, 9, 11, 5, tzinfo=UTC)
@@ -201,6 +203,11 @@ PHONES = (
     "1234567",
     "123-45-67",
     "916 123",
+    "8 916 123",
+    "8 (916) 123-45",
+    "8916123",
+    "7 916 123",
+    "007 916 123",
 )
 
 
@@ -218,6 +225,16 @@ def test_a_phone_without_code_is_of_the_accounts_country(session, viewer, accoun
     session.rollback()
     add(session, integration, "wanted", contact_phone="+375291234567")
     assert len(shown(viewer, q="8 029 123-45-67")) == 1
+
+
+def test_a_short_german_number_is_found_with_its_zero(session, viewer, account, integration):
+    session.get(Account, integration.account_id).region = "DE"
+    session.commit()
+    session.rollback()
+    add(session, integration, "wanted", contact_phone="+4930901820")
+    add(session, integration, "other", contact_phone="+4989901820")
+    for typed in ("030 901820", "030 90", "0049 30 90", "+49 30 90"):
+        assert [name.split(" +49")[0] for name in shown(viewer, q=typed)] == ["Имя wanted"], typed
 
 
 @pytest.mark.parametrize(
@@ -254,6 +271,22 @@ def test_a_search_without_result_says_so_and_shows_what_was_searched(session, vi
     page = viewer.get(LIST, query_string={"q": '"><b>нет'})
     assert page.find(id="q")["value"] == '"><b>нет'
     assert "По этим условиям ничего не нашлось." in said(page.select_one(".card-table tbody"))
+
+
+def test_a_search_that_relied_on_the_index_says_what_it_may_have_missed(app, session, viewer, integration, monkeypatch):
+    monkeypatch.setattr(scope, "NEAR", 2)
+    for place in range(6):
+        add(session, integration, str(place), started_at=AT - timedelta(days=place), text="шторы")
+    with inside(app) as own:
+        digest.run_all(own)
+    words = "Сузьте период, и он прочтёт каждое обращение."
+    page = viewer.get(LIST, query_string={"q": "торы"})
+    assert len(rows(page)) == 3, "those that were read"
+    assert words in said(page)
+    page = viewer.get(LIST, query_string={"q": "торы", "until": "2026-03-05"})
+    assert len(rows(page)) == 2
+    assert words not in said(page)
+    assert words not in said(viewer.get(LIST))
 
 
 def test_other_accounts_are_neither_listed_nor_offered_nor_found(session, viewer, account, integration):

@@ -14,10 +14,11 @@ from .authorization import (
 from .base import Base, use_encryption_keys, utc_now
 from .communication import Communication
 from .delivery import CabinetLink, CabinetPause, Delivery, DeliveryAttempt, DeliveryPhase, DeliveryState
-from .directory import KINDS, PICKED, Campaign, Employee, Site, Source, Tag, clean_domain, fold
+from .directory import KINDS, PICKED, Campaign, Employee, Site, Source, Tag, clean_domain, fold, like
 from .event import EventState, WebhookEvent, event_communication
 from .integration import ChannelMapping, Integration, Target, TargetKind, Widget, hash_secret
 from .pacing import Lane
+from .repeats import look_again
 from .report import (
     CommunicationChange,
     CommunicationCount,
@@ -100,6 +101,8 @@ __all__ = [
     "hash_secret",
     "integration_authorization",
     "is_search_table",
+    "like",
+    "look_again",
     "use_encryption_keys",
     "utc_now",
 ]

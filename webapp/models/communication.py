@@ -44,16 +44,17 @@ class Communication(Numbered, Base):
     integration_id: Mapped[int] = mapped_column(ForeignKey("integration.id", ondelete="CASCADE"))
     type: Mapped[str] = mapped_column(String(32))
     vendor_id: Mapped[str] = mapped_column(String(100))
-    started_at: Mapped[datetime] = mapped_column(Moment)
+    started_at: Mapped[datetime] = mapped_column(Moment, active_history=True)
     finished_at: Mapped[datetime | None]
     updated_at: Mapped[datetime]
     channel: Mapped[str | None] = mapped_column(String(50))
-    client: Mapped[str | None] = mapped_column(String(100))
+    # With the active history of these four a change also knows what was there before (webapp.models.repeats).
+    client: Mapped[str | None] = mapped_column(String(100), active_history=True)
 
     contact_name: Mapped[str | None] = mapped_column(String(255))
-    contact_phone: Mapped[str | None] = mapped_column(String(32))
+    contact_phone: Mapped[str | None] = mapped_column(String(32), active_history=True)
     contact_phone_raw: Mapped[str | None] = mapped_column(String(100))
-    contact_email: Mapped[str | None] = mapped_column(String(254))
+    contact_email: Mapped[str | None] = mapped_column(String(254), active_history=True)
 
     # No index on these four: nothing is looked up by them yet, directory entries are archived and never deleted, and
     # each index is paid for by every webhook.

@@ -21,6 +21,12 @@ def fold(*parts: str | None) -> str:
     return " ".join(part for part in parts if part).casefold()
 
 
+def like(text: str) -> str:
+    """A LIKE pattern that finds this text anywhere, whatever signs are in it (escape character: backslash)."""
+    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"
+
+
 def clean_domain(written: str) -> str:
     """The domain of a site, as typed or as copied from an address bar. Raises ValueError when there is none in it."""
     text = written.strip().lower()

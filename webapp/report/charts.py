@@ -92,7 +92,7 @@ def overview(session: Session, filters: Filters, by: str, scope: Scope | None = 
         counts, partial = count(session, filters, names, by_month), False
     else:
         scope = scope or look(session, filters, PAGE_SIZE + 1)
-        counts, partial = live(session, filters, scope.conditions, names, by_month), not scope.complete
+        counts, partial = live(session, filters, scope.conditions, names, by_month), scope.end is not None
     rules = counts.by("rule")
     values = {key[0]: number for key, number in counts.by(names[-1]).items()}
     top = sorted(values.items(), key=lambda one: (-one[1], str(one[0])))

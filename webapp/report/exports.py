@@ -12,6 +12,7 @@ from flask_babel import force_locale
 from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
+from webapp import queue
 from webapp.database import reading_only
 from webapp.models import Account, Communication, Export, ExportPart, ExportState, utc_now
 
@@ -29,6 +30,10 @@ MOST_ROWS = 1_000_000
 #: Files of one user that may be waiting to be made.
 WAITING_LIMIT = 3
 
+#: The job that makes them, and the states it has yet to end.
+JOB = "make_export"
+UNFINISHED = (ExportState.WAITING, ExportState.RUNNING)
+
 #: Bytes of a part.
 PART = 1 << 20
 
@@ -36,6 +41,24 @@ PART = 1 << 20
 def is_over(export: Export, now: datetime) -> bool:
     """True when the file is too old to be had."""
     return (export.finished_at or export.created_at) < now - KEPT
+
+
+def enqueue(session: Session, export: Export) -> None:
+    """Have its file made once the caller commits."""
+    queue.enqueue(session, JOB, export.id, key=_key(export))
+
+
+def state_of(session: Session, export: Export) -> ExportState:
+    """How it stands. One that is unfinished and has no job any more (the database was away, a worker died again and
+    again) will not be made, and counts as failed."""
+    state = ExportState(export.state)
+    is_lost = state in UNFINISHED and not queue.is_waiting(session, JOB, _key(export))
+    return ExportState.FAILED if is_lost else state
+
+
+def _key(export: Export) -> str:
+    # SQLite gives a number again whose row is gone, and a key is used once.
+    return f"{export.id}-{export.created_at:%Y%m%d%H%M%S%f}"
 
 
 class GivenUp(Exception):

@@ -10,17 +10,22 @@ from datetime import datetime
 from typing import IO, Any
 from zoneinfo import ZoneInfo
 
+from flask_babel import get_locale
 from xlsxwriter import Workbook
 
 from webapp.models import Communication
 
 from .columns import Column
 
-#: What a spreadsheet would calculate instead of showing, at the beginning of a text.
-_FORMULA = re.compile(r"\s*[=+\-@|%\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
+#: What begins a formula, whole or full width.
+_SIGNS = "[=+\\-@|%\uff1d\uff0b\uff0d\uff20]"
 
-#: The same behind what some spreadsheets take for the end of a field.
-_FORMULA_WITHIN = re.compile(r"([;\t])(?=\s*[=+\-@|])")
+#: What a spreadsheet would calculate instead of showing, at the beginning of a text.
+_FORMULA = re.compile(rf"\s*{_SIGNS}|[\t\r\n]")
+
+#: The same behind what ends a field or a row for a spreadsheet that expects other separators than the file's. Behind a
+#: comma only where no blank stands between: ", -" is ordinary punctuation, and the blank makes it a text.
+_FORMULA_WITHIN = re.compile(rf"""[;\t\r\n](?=[\s"]*{_SIGNS})|,(?="*{_SIGNS})""")
 
 #: The most characters of a cell of a spreadsheet.
 LONGEST_CELL = 32_767
@@ -51,24 +56,26 @@ def _cells(columns: Sequence[Column]) -> list[Any]:
 
 def harmless(text: str) -> str:
     """The text so that no spreadsheet takes it for a formula: with an apostrophe before it, as people write it."""
-    text = _FORMULA_WITHIN.sub(r"\1'", text)
+    text = _FORMULA_WITHIN.sub(r"\g<0>'", text)
     return f"'{text}" if _FORMULA.match(text) else text
 
 
 def csv_lines(columns: Sequence[Column], batches: Batches, zone: str) -> Iterator[bytes]:
-    """The file in pieces, UTF-8 with the mark by which spreadsheets know it, commas between the fields.
+    """The file in pieces, UTF-8 with the mark by which spreadsheets know it.
 
-    Phones stand without their plus, which a spreadsheet would take for a formula's.
+    Between the fields stands what the spreadsheets of the reader's language expect: in Russian a semicolon, for there
+    the comma divides numbers. Phones stand without their plus, which a spreadsheet would take for a formula's.
     """
     cells, place = _cells(columns), ZoneInfo(zone)
-    yield "\ufeff".encode() + _csv([headings(columns)])
+    delimiter = ";" if getattr(get_locale(), "language", None) == "ru" else ","
+    yield "\ufeff".encode() + _csv([headings(columns)], delimiter)
     for rows in batches:
-        yield _csv([[_csv_value(value(row), place) for _heading, value in cells] for row in rows])
+        yield _csv([[_csv_value(value(row), place) for _heading, value in cells] for row in rows], delimiter)
 
 
-def _csv(rows: Iterable[Sequence[Any]]) -> bytes:
+def _csv(rows: Iterable[Sequence[Any]], delimiter: str) -> bytes:
     text = io.StringIO(newline="")
-    csv.writer(text).writerows(rows)
+    csv.writer(text, delimiter=delimiter).writerows(rows)
     return text.getvalue().encode("utf-8", "replace")
 
 

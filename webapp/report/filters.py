@@ -13,11 +13,11 @@ from datetime import date, timedelta
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import ColumnElement, Select, exists, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, or_, select
 
-from webapp.contacts import normalise_email, normalise_phone
+from webapp.contacts import groups_of, normalise_email, normalise_phone, runs_of, within_number
 from webapp.conversation import ConversationType
-from webapp.models import Account, Communication, CommunicationCount, Delivery, DeliveryState
+from webapp.models import Account, Communication, CommunicationCount, Delivery, DeliveryState, like
 from webapp.resolution import Rule
 from webapp.wording import CHANNEL_NAMES, DELIVERY_NAMES, RULE_NAMES, TYPE_NAMES
 
@@ -267,42 +267,51 @@ class Filters:
         chosen = [one.counted(self.values[one.key]) for one in FIELDS if one.key in self.values]
         return [CommunicationCount.account_id == self.account.id, *chosen]
 
-    @property
-    def names_contact(self) -> bool:
-        """True when a whole phone or e-mail is searched for, which has an index of its own."""
-        return bool(self.query) and (self._phone() or normalise_email(self.query)) is not None
+    def contact(self) -> ColumnElement[bool] | None:
+        """The condition of a whole phone or e-mail, which has an index of its own."""
+        if phone := self._phone():
+            return Communication.contact_phone == phone
+        if email := normalise_email(self.query):
+            return Communication.contact_email == email
+        return None
 
     def asked(self) -> Asked:
         """What of it the inverted index can be asked."""
         tokens = [one.token(self.values[one.key]) for one in FIELDS if one.key in self.values]
-        words = words_of(self.query.casefold())
-        return Asked([token for token in tokens if token], words, self._digits())
+        words, instead = words_of(self.query.casefold()), [f"p{digits}" for digits in self._digits()]
+        if phone := self._phone():
+            words, instead = groups_of(phone), [f"p{phone[1:]}", *(f"w{run}" for run in runs_of(phone))]
+        return Asked([token for token in tokens if token], words, instead)
 
     def _phone(self) -> str | None:
         phone = normalise_phone(self.query, self.account.region)
         return phone if phone and sum(character.isdigit() for character in self.query) >= 10 else None
 
-    def _digits(self) -> str | None:
-        """The digits of what looks like a part of a phone number."""
+    def _digits(self) -> list[str]:
+        """The digits of what looks like a part of a phone number, in each way in which they may be meant."""
         digits = "".join(filter(str.isdecimal, self.query)) if _LIKE_A_PHONE.fullmatch(self.query) else ""
-        return digits if len(digits) >= SHORTEST_DIGITS else None
+        return within_number(digits, self.account.region) if len(digits) >= SHORTEST_DIGITS else []
 
     def _search(self) -> ColumnElement[bool]:
-        """A whole phone or e-mail is looked up by its index, anything else in the text."""
+        """What is typed, anywhere in the text; a phone or an e-mail also as the contact, and however it is written."""
+        found = [_in_text(self.query.casefold())]
+        contact = self.contact()
+        if contact is not None:
+            found.append(contact)
+        else:
+            found += [Communication.contact_phone.like(like(digits)) for digits in self._digits()]
         if phone := self._phone():
-            return Communication.contact_phone == phone
-        if email := normalise_email(self.query):
-            return Communication.contact_email == email
-        in_text = Communication.search_text.like(_like(self.query.casefold()), escape="\\")
-        if digits := self._digits():
-            return or_(Communication.contact_phone.like(_like(digits)), in_text)
-        return in_text
+            code, *rest = groups = groups_of(phone)
+            # One pattern leaves out nearly every text, and the others are tried on what it leaves.
+            loose = Communication.search_text.like(f"%{'%'.join(groups)}%")
+            forms = {sign.join(groups) for sign in ("", " ", "-")}
+            forms |= {f"{code}{after}{sign.join(rest)}" for after in (" ", ") ", ")") for sign in ("", " ", "-")}
+            found.append(and_(loose, or_(*(_in_text(form) for form in sorted(forms)))))
+        return or_(*found)
 
 
-def _like(text: str) -> str:
-    """A LIKE pattern that finds this text anywhere, whatever signs are in it (escape character: backslash)."""
-    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{escaped}%"
+def _in_text(text: str) -> ColumnElement[bool]:
+    return Communication.search_text.like(like(text), escape="\\")
 
 
 def _day(text: str | None) -> date | None:

@@ -84,23 +84,26 @@ class Order:
 
 @dataclass(frozen=True)
 class Total:
-    """How many communications a view has. ``more``: at least so many. ``behind``: some are not counted yet."""
+    """How many communications a view has. ``more``: at least so many. ``behind``: some are not counted yet. ``blind``:
+    so many were found, some of them by the index, which does not see everything."""
 
     number: int
     more: bool = False
     behind: bool = False
+    blind: bool = False
 
 
 @dataclass
 class Page:
     """One page. ``older`` and ``newer`` are the places to go on from, None at the ends. ``gap``: the search ended at
-    ``older`` without looking at everything; ``order`` is the one that was used."""
+    ``older`` without looking at everything; ``order`` is the one that was used; ``blind`` as in a scope."""
 
     rows: list[Communication]
     older: str | None
     newer: str | None
     gap: bool
     order: Order
+    blind: bool = False
 
 
 def total(session: Session, filters: Filters, scope: Scope | None = None) -> Total:
@@ -113,7 +116,8 @@ def total(session: Session, filters: Filters, scope: Scope | None = None) -> Tot
         behind = True
     scope = scope or look(session, filters, PAGE_SIZE + 1)
     number = at_most(session, scope.conditions, LARGEST_COUNT + 1)
-    return Total(min(number, LARGEST_COUNT), number > LARGEST_COUNT or not scope.complete, behind)
+    more = number > LARGEST_COUNT or scope.end is not None
+    return Total(min(number, LARGEST_COUNT), more, behind, scope.blind)
 
 
 def page(
@@ -130,7 +134,10 @@ def page(
     ``before`` and ``after`` are places of an earlier page: what comes next in the list's order, or what came before.
     """
     if order.name != "time" and not known.more and known.number <= MOST_SORTED:
-        return _sorted_page(session, filters, order, before, after, rows)
+        # One more than there are, so that no step is enough that leaves anything out.
+        scope = look(session, filters, known.number + 1)
+        if scope.end is None:
+            return _sorted_page(session, filters, scope, order, before, after, rows)
     order = order if order.name == "time" else Order()
     place = _place(after) or _place(before)
     forwards = _place(after) is None
@@ -140,22 +147,27 @@ def page(
     found = list(session.scalars(rows.where(*scope.conditions).order_by(*way).limit(PAGE_SIZE + 1)).unique())
     more, found = len(found) > PAGE_SIZE, found[:PAGE_SIZE]
     end = _key(found[-1]) if found and more else None
-    gap = not more and not scope.complete
-    if gap and scope.end:
+    gap = not more and scope.end is not None
+    if gap:
         end = write_place(scope.end)
     if not forwards:
         found.reverse()
-        return Page(found, _key(found[-1]) if found else None, end, gap, order)
+        return Page(found, _key(found[-1]) if found else None, end, gap, order, scope.blind)
     newer = (_key(found[0]) if found else "") if place else None
-    return Page(found, end, newer, gap, order)
+    return Page(found, end, newer, gap, order, scope.blind)
 
 
 def _sorted_page(
-    session: Session, filters: Filters, order: Order, before: str | None, after: str | None, rows: Any
+    session: Session,
+    filters: Filters,
+    scope: Scope,
+    order: Order,
+    before: str | None,
+    after: str | None,
+    rows: Any,
 ) -> Page:
-    """The same where everything may be looked at. A place is the number of a row."""
+    """The same where the scope reaches everything. A place is the number of a row."""
     key = (SORTS[order.name], _C.started_at, _C.id)
-    scope = look(session, filters, PAGE_SIZE + 1)
     forwards = not after
     descending = order.descending == forwards
     place = None
@@ -172,9 +184,10 @@ def _sorted_page(
     if not forwards:
         found.reverse()
         first = str(found[0].id) if found and more else None
-        return Page(found, str(found[-1].id) if found else None, first, False, order)
+        return Page(found, str(found[-1].id) if found else None, first, False, order, scope.blind)
     last = str(found[-1].id) if found and more else None
-    return Page(found, last, (str(found[0].id) if found else "") if place is not None else None, False, order)
+    newer = (str(found[0].id) if found else "") if place is not None else None
+    return Page(found, last, newer, False, order, scope.blind)
 
 
 def listed(more: tuple[Any, ...] = ()) -> Select[Any]:
@@ -194,21 +207,20 @@ def listed(more: tuple[Any, ...] = ()) -> Select[Any]:
 def everything(session: Session, filters: Filters, rows: Select[Any], most: int) -> Iterator[list[Communication]]:
     """All communications of a view, the latest first, a batch at a time, up to so many.
 
-    The batches are read one after the other, so the caller may end the transaction between them.
+    The batches are read one after the other, so the caller may end the transaction between them. What a search finds
+    depends on the steps it takes, so it takes those of the pages: a file has what one sees there.
     """
+    size = PAGE_SIZE if filters.query else BATCH
     start: Key | None = None
     while most > 0:
-        size = min(BATCH, most)
-        scope = look(session, filters, size, start)
-        query = rows.where(*scope.conditions).order_by(_C.started_at.desc(), _C.id.desc()).limit(size)
+        scope = look(session, filters, size + 1, start)
+        query = rows.where(*scope.conditions).order_by(_C.started_at.desc(), _C.id.desc()).limit(size + 1)
         found = list(session.scalars(query).unique())
+        more, found = len(found) > size, found[: min(size, most)]
         yield found
         most -= len(found)
-        if len(found) == size:
-            start = (found[-1].started_at, found[-1].id)
-        elif scope.end is not None:
-            start = scope.end
-        else:
+        start = (found[-1].started_at, found[-1].id) if more else scope.end
+        if start is None:
             return
 
 

@@ -3,7 +3,11 @@
 A condition that an ordered index serves is simply asked. Any other could read everything before it finds a page's
 worth, so it is asked in steps, each of a known cost: the next few thousand communications in the order of time, where
 what is frequent is found; then the inverted index, where what is rare is found; last a longer stretch of time, for what
-is frequent here and rare there. A scope that is not ``complete`` says where it ends, so that one can go on from there.
+is frequent here and rare there. A scope that does not reach everything says where it ends, so that one can go on from
+there.
+
+The index knows words by their beginnings, and the first so many of a text. Whatever reading has found among the next
+few thousand is kept beside what the index finds, and a scope that relied on the index says that it was ``blind``.
 """
 
 from __future__ import annotations
@@ -54,37 +58,43 @@ _PLACE = tuple_(Communication.started_at, Communication.id)
 
 @dataclass(frozen=True)
 class Scope:
-    """Conditions that cost little. ``end`` is the last place looked at; None when everything was."""
+    """Conditions that cost little.
+
+    ``end`` is the last place looked at; None when there is nowhere to go on from. ``blind``: beyond the nearest
+    communications the index was relied on, which does not see insides of words nor what waits to be indexed.
+    """
 
     conditions: list[ColumnElement[bool]]
     end: Key | None = None
-
-    @property
-    def complete(self) -> bool:
-        """True when nothing lies outside of it."""
-        return self.end is None
+    blind: bool = False
 
 
 def look(session: Session, filters: Filters, wanted: int, start: Key | None = None, backwards: bool = True) -> Scope:
     """Where to find the next so many communications of a view, going from ``start`` to older or newer ones."""
     on = [] if start is None else [_PLACE.op("<" if backwards else ">", is_comparison=True)(tuple_(*start))]
     conditions = filters.conditions() + on
-    if filters.is_indexed or filters.names_contact:
+    if filters.is_indexed:
         return Scope(conditions)
-    near = _end(session, filters.indexed() + on, NEAR, backwards)
+    around = filters.indexed() + on
+    near = _end(session, around, NEAR, backwards)
     if near is None:
         return Scope(conditions)
     within = [*conditions, _within(near, backwards)]
     if _has(session, within, wanted):
         return Scope(within, near)
+    listed = _listed(session, filters)
+    if listed is not None:
+        return Scope([*conditions, Communication.id.in_(listed)])
+    blind = bool(filters.query) or _size(session, select(CommunicationChange.id), MOST_CHANGES) > MOST_CHANGES
+    read = select(Communication.id).where(*around, _within(near, backwards))
     for numbers, end in _found(session, filters, start, backwards):
-        within = [*conditions, Communication.id.in_(numbers)]
+        within = [*conditions, Communication.id.in_(_together(numbers, _changes(), read))]
         if end is None:
-            return Scope(within)
+            return Scope(within, None, blind)
         within.append(_within(end, backwards))
         if _has(session, within, wanted):
-            return Scope(within, end)
-    far = _end(session, filters.indexed() + on, FAR, backwards)
+            return Scope(within, end, blind)
+    far = _end(session, around, FAR, backwards)
     return Scope([*conditions, *([_within(far, backwards)] if far else [])], far)
 
 
@@ -110,28 +120,32 @@ def at_most(session: Session, conditions: list[ColumnElement[bool]], most: int) 
     return session.scalar(select(func.count()).select_from(found)) or 0
 
 
+def _listed(session: Session, filters: Filters) -> Select[Any] | None:
+    """The numbers that another table has for one of the filters; None when it has too many, or there is none."""
+    for one in FIELDS:
+        if one.key in filters.values and one.candidates:
+            numbers = one.candidates(filters.values[one.key], filters.account.id)
+            if _size(session, numbers, MOST_FOUND) <= MOST_FOUND:
+                return numbers
+    return None
+
+
 def _found(session: Session, filters: Filters, start: Key | None, backwards: bool) -> Iterator[tuple[Any, Key | None]]:
     """What the indexes know, for longer and longer stretches of time, with the place where each ends.
 
-    Ends early when one of them knows too many.
+    Ends early when they know too many.
     """
-    own = next((one.candidates for one in FIELDS if one.key in filters.values and one.candidates), None)
-    if own is not None:
-        value = next(filters.values[one.key] for one in FIELDS if one.candidates is own)
-        numbers = own(value, filters.account.id)
-        if _size(session, numbers) <= MOST_FOUND:
-            yield numbers, None
-        return
-    asked = filters.asked()
+    asked, contact = filters.asked(), filters.contact()
     if not asked:
         return
+    own = [] if contact is None else [select(Communication.id).where(*filters.times(), contact).limit(MOST_FOUND + 1)]
     stretch = _stretch(session, filters, start, backwards)
     for number in sorted({1, min(4, len(stretch)), len(stretch)}) if stretch else ():
-        numbers = _asked(session, filters, asked, stretch[:number])
-        if _size(session, numbers) > MOST_FOUND:
+        numbers = _together(_asked(session, filters, asked, stretch[:number]), *own)
+        if _size(session, numbers, MOST_FOUND) > MOST_FOUND:
             return
         is_all = number == len(stretch) < MOST_MONTHS
-        yield _with_changes(numbers), None if is_all else _edge(stretch[number - 1], backwards)
+        yield numbers, None if is_all else _edge(stretch[number - 1], backwards)
 
 
 def _stretch(session: Session, filters: Filters, start: Key | None, backwards: bool) -> list[date]:
@@ -165,11 +179,16 @@ def _asked(session: Session, filters: Filters, asked: Asked, stretch: list[date]
     return select(number).select_from(index).where(condition).limit(MOST_FOUND + 1)
 
 
-def _with_changes(numbers: Select[Any]) -> Any:
-    changes = select(CommunicationChange.communication_id).order_by(CommunicationChange.id.desc()).limit(MOST_CHANGES)
-    found, changed = numbers.subquery(), changes.subquery()
-    return union_all(select(*found.c), select(*changed.c))
+def _changes() -> Select[Any]:
+    """The latest that the index has not heard of."""
+    return select(CommunicationChange.communication_id).order_by(CommunicationChange.id.desc()).limit(MOST_CHANGES)
 
 
-def _size(session: Session, numbers: Select[Any]) -> int:
-    return session.scalar(select(func.count()).select_from(numbers.limit(MOST_FOUND + 1).subquery())) or 0
+def _together(*parts: Any) -> Any:
+    """All numbers of these questions, which may be limited each."""
+    return union_all(*(select(*part.subquery().c) for part in parts))
+
+
+def _size(session: Session, numbers: Any, most: int) -> int:
+    """How many there are, counted to one more than ``most``."""
+    return session.scalar(select(func.count()).select_from(numbers.limit(most + 1).subquery())) or 0

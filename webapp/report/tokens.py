@@ -67,14 +67,17 @@ def document(account: int, started_at: datetime, text: str, phone: str | None, v
 
 
 class Asked:
-    """What is asked of the index: values that a communication must have, words that must begin one of its words."""
+    """What is asked of the index: values that a communication must have, words that must begin one of its words.
 
-    def __init__(self, values: Iterable[str] = (), words: Iterable[str] = (), digits: str | None = None) -> None:
+    ``instead`` are beginnings of which any one does in place of all the words: a number as a phone, not as a text.
+    """
+
+    def __init__(self, values: Iterable[str] = (), words: Iterable[str] = (), instead: Iterable[str] = ()) -> None:
         self.values, self.words = list(values), list(words)[:MOST_ASKED]
-        self.digits = digits
+        self.instead = list(instead)
 
     def __bool__(self) -> bool:
-        return bool(self.values or self.words or self.digits)
+        return bool(self.values or self.words or self.instead)
 
     def query(self, dialect: str, account: int, months: Iterable[date]) -> str:
         """The question in the database's own language."""
@@ -84,11 +87,9 @@ class Asked:
     def _of_month(self, beginning: str) -> list[list[tuple[str, bool]]]:
         """All of these must hold; each is a choice of words, with True where only the beginning is given."""
         wanted = [[(beginning + value, False)] for value in self.values]
-        words = [[(f"{beginning}w{word}", True)] for word in self.words]
-        if self.digits:
-            # As a phone, or as it stands in the text.
-            words = [[(f"{beginning}p{self.digits}", True), *(choice[0] for choice in words[:1])]]
-        return wanted + words
+        instead = [(beginning + one, True) for one in self.instead]
+        words = [[*instead, (f"{beginning}w{word}", True)] for word in self.words]
+        return wanted + (words or ([instead] if instead else []))
 
 
 def _fts5(months: list[list[list[tuple[str, bool]]]]) -> str:

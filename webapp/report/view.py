@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import parse_qsl
 
 from flask_babel import lazy_gettext as _l
 
@@ -42,6 +43,11 @@ class View:
             Order.read(told.get("sort")),
             by if by in BREAKDOWNS else "campaign",
         )
+
+    @classmethod
+    def parse(cls, account: Account, query: str) -> View:
+        """The view of an address's parameters as a form sends them along, in one text."""
+        return cls.read(account, dict(parse_qsl(query)))
 
     def address(self, **changed: Any) -> dict[str, str]:
         """The same as parameters of an address. ``changed`` replaces some of them; None leaves one out."""

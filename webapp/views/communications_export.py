@@ -5,19 +5,17 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import parse_qsl
 
 from flask import Response, abort, current_app, flash, g, redirect, request, stream_with_context, url_for
 from flask_babel import gettext as _
 from flask_login import current_user
 from sqlalchemy import select
 
-from webapp import queue
 from webapp.extensions import db
 from webapp.models import Export, ExportPart, ExportState, Role, utc_now
 from webapp.report import listing
 from webapp.report.columns import needs
-from webapp.report.exports import KEPT, MOST_ROWS, WAITING_LIMIT, is_over
+from webapp.report.exports import KEPT, MOST_ROWS, UNFINISHED, WAITING_LIMIT, enqueue, is_over, state_of
 from webapp.report.files import FORMATS, csv_lines, write_xlsx
 from webapp.report.periods import today
 from webapp.report.view import View
@@ -44,7 +42,7 @@ def export_now(name: str) -> Any:
     total = listing.total(db.session(), view.filters)
     if total.more or total.number > MOST_AT_ONCE:
         flash(_("Строк много: файл соберётся в фоне. Нажмите «Собрать файл»."), "attention")
-        return redirect(url_for("communications.exports", slug=g.account.slug, **view.address()))
+        return redirect(_here(view))
     batches = listing.everything(db.session(), view.filters, listing.listed(needs(view.columns)), MOST_AT_ONCE)
     if name == "csv":
         pieces: Iterator[bytes] = csv_lines(view.columns, batches, g.account.timezone)
@@ -58,13 +56,15 @@ def export_now(name: str) -> Any:
 def exports() -> Any:
     """The files this user has ordered here; the part with their progress is asked for again while one is made."""
     view = View.read(g.account, request.args)
+    own = _own()
     return page_or_block(
         "communications/exports.html",
         "files",
         view=view,
         query=view.address(),
         total=listing.total(db.session(), view.filters),
-        exports=_own(),
+        exports=own,
+        states=_states(own),
         most_at_once=MOST_AT_ONCE,
         most_rows=MOST_ROWS,
         kept_hours=int(KEPT.total_seconds() // 3600),
@@ -79,11 +79,10 @@ def order_export() -> Any:
     name = request.form.get("format", "")
     if name not in FORMATS:
         abort(404)
-    here = url_for("communications.exports", slug=g.account.slug)
-    if sum(one.state in (ExportState.WAITING, ExportState.RUNNING) for one in _own()) >= WAITING_LIMIT:
+    view = View.parse(g.account, request.form.get("query", ""))
+    if sum(state in UNFINISHED for state in _states(_own()).values()) >= WAITING_LIMIT:
         flash(_("Предыдущие файлы ещё собираются. Дождитесь их."), "attention")
-        return done(here)
-    view = View.read(g.account, dict(parse_qsl(request.form.get("query", ""))))
+        return done(_here(view))
     export = Export(
         account_id=g.account.id,
         user_id=current_user.id,
@@ -94,10 +93,10 @@ def order_export() -> Any:
     )
     db.session.add(export)
     db.session.flush()
-    queue.enqueue(db.session, "make_export", export.id)
+    enqueue(db.session(), export)
     db.session.commit()
     flash(_("Файл собирается. Страницу можно закрыть: он останется здесь."), "ok")
-    return done(here)
+    return done(_here(view))
 
 
 @blueprint.get("/exports/<int:number>")
@@ -126,12 +125,22 @@ def delete_export(number: int) -> Any:
     """Forget a file; one that is being made is given up."""
     db.session.delete(_one(number))
     db.session.commit()
-    return done(url_for("communications.exports", slug=g.account.slug))
+    return done(_here(View.parse(g.account, request.form.get("query", ""))))
+
+
+def _here(view: View) -> str:
+    """The page of files for this view."""
+    return url_for("communications.exports", slug=g.account.slug, **view.address())
 
 
 def _own() -> list[Export]:
     query = select(Export).where(Export.account_id == g.account.id, Export.user_id == current_user.id)
     return list(db.session.scalars(query.order_by(Export.id.desc()).limit(50)))
+
+
+def _states(exports: list[Export]) -> dict[int, ExportState]:
+    """How each of them stands."""
+    return {one.id: state_of(db.session(), one) for one in exports}
 
 
 def _one(number: int) -> Export:

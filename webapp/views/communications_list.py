@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl
 
 from flask import Response, abort, flash, g, make_response, redirect, render_template, request, url_for
 from flask_babel import gettext as _
@@ -57,7 +56,7 @@ def index() -> Any:
 @member(Role.VIEWER)
 def save_view() -> Any:
     """Keep the view under a name; the same name again is the same view, changed."""
-    view = View.read(g.account, dict(parse_qsl(request.form.get("query", ""))))
+    view = View.parse(g.account, request.form.get("query", ""))
     name = request.form.get("name", "").replace("\0", "").strip()
     kept = _views()
     same = next((one for one in kept if one.name == name), None)
@@ -82,12 +81,12 @@ def save_view() -> Any:
 @blueprint.post("/views/<int:number>/delete")
 @member(Role.VIEWER)
 def delete_view(number: int) -> Any:
-    """Forget a view of one's own."""
+    """Forget a view of one's own; what is on the screen stays."""
     found = next((one for one in _views() if one.id == number), None) or abort(404)
     db.session.delete(found)
     db.session.commit()
     flash(_("Вид «%(name)s» удалён.", name=found.name), "ok")
-    return done(_url({}))
+    return done(_url(View.parse(g.account, request.form.get("query", "")).address()))
 
 
 def _views() -> list[SavedView]:

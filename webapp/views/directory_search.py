@@ -7,19 +7,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, select, tuple_
 
 from webapp.extensions import db
-from webapp.models import PICKED, Account, fold
+from webapp.models import PICKED, Account, fold, like
 
 #: How many a picker offers at once; more is said, not sent.
 OFFERED = 20
 
 #: Among so many entries that hold a name the one that is called exactly so is looked for.
 MOST_OF_A_NAME = 5000
-
-
-def like(text: str) -> str:
-    """A LIKE pattern that finds this text anywhere, whatever signs are in it (escape character: backslash)."""
-    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{escaped}%"
 
 
 def matches(table: Any, query: str) -> list[ColumnElement[bool]]:

@@ -14,12 +14,11 @@ from sqlalchemy.orm import joinedload, load_only
 
 from webapp.cabinets import cabinet_of
 from webapp.extensions import db
-from webapp.models import Communication, Integration, Role, Site, Visit, VisitTie, fold, utc_now
+from webapp.models import Communication, Integration, Role, Site, Visit, VisitTie, fold, like, utc_now
 
 from .access import member
 from .communications import heading
 from .days import day_of, midnight
-from .directory_search import like
 from .paging import key_of, page_by_time, position_of
 from .picker import Picker
 from .site_script import script_tag
