@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from webapp.contacts import normalise_email, normalise_phone, phone_pattern
@@ -184,8 +184,9 @@ def communications_of(session: Session, account: Account, person: Person, known:
     return sorted(found)
 
 
-def visits_of(session: Session, account: Account, communications: Iterable[int], known: Iterable[Known]) -> set[int]:
-    """The numbers of the visits that are tied to these, and of the same visitors' other ones."""
+def visits_of(session: Session, account: Account, communications: Iterable[int], known: Iterable[Known]) -> list[int]:
+    """The numbers of the visits that are tied to these, and before them of the same visitors' other ones: once the tied
+    ones are gone, nothing tells whose the others were."""
     visits: set[int] = set()
     for part in chunks(sorted(communications)):
         visits |= set(session.scalars(select(Communication.visit_id).where(Communication.id.in_(part))))
@@ -200,11 +201,12 @@ def visits_of(session: Session, account: Account, communications: Iterable[int],
     for part in chunks(sorted(visits)):
         visitors |= set(session.scalars(select(Visit.visitor_id).where(Visit.id.in_(part))))
     visitors.discard(None)
+    others: set[int] = set()
     for part in chunks(sorted(visitors)):
-        visits |= set(
+        others |= set(
             session.scalars(select(Visit.id).where(Visit.account_id == account.id, Visit.visitor_id.in_(part)))
         )
-    return visits
+    return [*sorted(others - visits), *sorted(visits)]
 
 
 def preview(session: Session, account: Account, person: Person, most_examples: int = 5) -> Preview:
@@ -248,13 +250,6 @@ def preview(session: Session, account: Account, person: Person, most_examples: i
 def chunks(numbers: list[Any]) -> Iterator[list[Any]]:
     """Parts that one query takes."""
     return (numbers[start : start + CHUNK] for start in range(0, len(numbers), CHUNK))
-
-
-def mentioned_in_visits(account: Account, person: Person) -> ColumnElement[bool]:
-    """True, in SQL, for visits whose addresses name the contact."""
-    wanted = person.email or (person.phone or "").lstrip("+")[-10:]
-    texts = (Visit.landing_url, Visit.referrer, Visit.last_url)
-    return (Visit.account_id == account.id) & or_(*(text.contains(wanted, autoescape=True) for text in texts))
 
 
 def _of(account: Account, person: Person) -> ColumnElement[bool]:

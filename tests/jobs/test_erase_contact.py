@@ -10,15 +10,26 @@ from urllib.parse import parse_qsl, quote, quote_plus, urlencode
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import select, text
 
-from tests.factories import make_account, make_integration, make_task, make_visit, tie_visit
-from tests.views.acting import chat, everything
+from tests.factories import make_account, make_integration, make_task, make_user, make_visit, tie_visit
+from tests.views.acting import chat, everything, make_communication
 from webapp import erasure
 from webapp.erasure import Mentions, Person
 from webapp.intake import accept
 from webapp.jobs import erase_contact, handlers
-from webapp.models import Communication, Task, TaskKind, TaskState, VendorClient, Visit, WebhookEvent
+from webapp.models import (
+    Communication,
+    Redecision,
+    SavedView,
+    Task,
+    TaskKind,
+    TaskState,
+    VendorClient,
+    Visit,
+    WebhookEvent,
+    utc_now,
+)
 
 PHONE, EMAIL = "+79161234567", "anna@example.com"
 
@@ -130,6 +141,102 @@ def test_it_works_in_short_steps(session, jivo, erase, monkeypatch):
     tell(session, jivo, 9, f"Спросите {PHONE}", visitor={"phone": "+79030000001"})
     assert erase().counts["communications"] == 3
     assert [one.vendor_id for one in of(session, Communication)] == ["9"]
+
+
+def test_the_other_visits_of_the_visitor_go_in_short_steps_too(session, jivo, erase, monkeypatch):
+    """The tied one is the last: the others are found by it."""
+    monkeypatch.setattr(erase_contact, "BATCH", 2)
+    visits = [make_visit(session, jivo.account, str(number), visitor_id="v1") for number in range(1, 8)]
+    tie_visit(session, jivo, visits[0], "1")
+    tell(session, jivo, 1, visitor={"phone": PHONE})
+    assert erase().counts["visits"] == 7
+    assert of(session, Visit) == []
+
+
+@pytest.mark.parametrize(
+    ("subject", "named"),
+    [
+        ("phone:+375291234567", {"landing_url": "https://shop.example/?tel=%28029%29+123-45-67"}),
+        (
+            "phone:+375291234567",
+            {"referrer": "https://x.example/?to=https%3A%2F%2Fshop%2F%3Fp%3D8%2520029%25201234567"},
+        ),
+        (f"email:{EMAIL}", {"last_url": "https://shop.example/?email=Anna%40Example.com#done"}),
+        (f"email:{EMAIL}", {"marks": {"term": "Anna@Example.com"}}),
+        (f"email:{EMAIL}", {"search_text": "8f3c anna@example.com shop"}),
+    ],
+)
+def test_visits_whose_addresses_name_the_person_go(session, jivo, erase, subject, named):
+    make_visit(session, jivo.account, "8f3c", **named)
+    make_visit(
+        session, jivo.account, "ffff", landing_url="https://shop.example/?email=joanna%40example.com&id=291234568"
+    )
+    assert erase(subject).counts == {"visits": 1}
+    assert [one.session_id for one in of(session, Visit)] == ["ffff"]
+
+
+def test_it_looks_by_row_number_and_through_all_the_numbers(session, jivo, erase, monkeypatch):
+    """The rows of one account may be few among the numbers of many."""
+    monkeypatch.setattr(erase_contact, "SPAN", 3)
+    monkeypatch.setattr("webapp.tasks.MOST_STEPS", 1000)
+    other = make_account(session, "vasilek")
+    for number in range(20):
+        make_visit(
+            session, jivo.account if number in (0, 7, 19) else other, str(number), landing_url=f"https://{PHONE}"
+        )
+    assert erase().counts == {"visits": 3}
+    assert len(of(session, Visit)) == 17
+
+
+@pytest.mark.parametrize("place", erase_contact.PLACES)
+def test_no_batch_reads_more_than_its_row_numbers(session, place):
+    """It holds the embedded database's only lock for writing."""
+    if session.get_bind().dialect.name != "sqlite":
+        return
+    query = erase_contact.batch(erase_contact.PLACES[place], 1, 0)
+    told = query.compile(session.get_bind(), compile_kwargs={"literal_binds": True})
+    [step] = session.execute(text(f"EXPLAIN QUERY PLAN {told}")).all()
+    assert "USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)" in step.detail
+
+
+def test_saved_views_that_ask_for_the_person_go(session, jivo, erase):
+    user = make_user(session, account=jivo.account)
+    other = make_user(session, "other@vasilek.example", make_account(session, "vasilek"))
+    views = {"Заказ": {"q": "8 916 123-45-67"}, f"О {PHONE}": {}, "Все": {"q": "9161234568"}}
+    session.add_all(
+        SavedView(account_id=one.memberships[0].account_id, user_id=one.id, name=name, query=query)
+        for one in (user, other)
+        for name, query in views.items()
+    )
+    session.commit()
+    assert erase().counts == {"views": 2}
+    assert [one.name for one in of(session, SavedView)] == ["Все", *views]
+
+
+def test_the_trail_of_others_and_what_a_re_attribution_keeps_of_it_is_masked(session, jivo, erase):
+    def trail(mark):
+        return [{"rule": "utm", "outcome": "no_match", "facts": {"marks": {"utm_term": mark}, "campaign": 7}}]
+
+    chat_of = make_communication(session, jivo, "1", trail=trail(EMAIL))
+    session.flush()
+    redecided = {"rule": "utm", "trail": trail(f"to {EMAIL}")}
+    task = make_task(session, jivo.account, TaskKind.REATTRIBUTE)
+    session.add(
+        Redecision(task_id=task.id, communication_id=chat_of.id, before=redecided, after={"trail": trail(EMAIL)})
+    )
+    session.commit()
+    assert erase(f"email:{EMAIL}").counts == {"masked": 1}
+    [found], [kept] = of(session, Communication), of(session, Redecision)
+    assert found.trail == trail("***")
+    assert (kept.before, kept.after) == ({"rule": "utm", "trail": trail("to ***")}, {"trail": trail("***")})
+
+
+def test_other_peoples_cards_are_masked(session, jivo, erase):
+    common = {"account_id": jivo.account_id, "integration_id": jivo.id, "updated_at": utc_now()}
+    session.add(VendorClient(client="1", name=f"Анна {PHONE}", phone="+79030000001", **common))
+    session.commit()
+    assert erase().counts == {"masked": 1}
+    assert [one.name for one in of(session, VendorClient)] == ["Анна ***"]
 
 
 def test_nothing_of_it_is_left_in_the_files(app, session, jivo, erase):
