@@ -16,6 +16,7 @@ from tests.factories import make_account, make_integration, make_task, make_user
 from tests.views.acting import chat, everything, make_communication
 from webapp import erasure
 from webapp.erasure import Mentions, Person
+from webapp.extensions import db
 from webapp.intake import accept
 from webapp.jobs import erase_contact, handlers
 from webapp.models import (
@@ -28,8 +29,11 @@ from webapp.models import (
     VendorClient,
     Visit,
     WebhookEvent,
+    search_index,
     utc_now,
 )
+from webapp.report import digest
+from webapp.report.tokens import Asked
 
 PHONE, EMAIL = "+79161234567", "anna@example.com"
 
@@ -124,9 +128,10 @@ def test_what_nobody_could_read_goes_when_it_mentions_the_person(session, jivo, 
     assert [one.body for one in of(session, WebhookEvent)] == [b"nothing of interest"]
 
 
-def test_other_accounts_keep_theirs(session, jivo, erase):
+def test_other_accounts_keep_theirs(app, session, jivo, erase):
     other = make_integration(session, make_account(session, "vasilek"))
     tell(session, other, 1, visitor={"phone": PHONE})
+    digest_all(app, indexed=True)
     before = everything(session)
     erase()
     after = everything(session)
@@ -195,7 +200,7 @@ def test_no_batch_reads_more_than_its_row_numbers(session, place):
         return
     query = erase_contact.batch(erase_contact.PLACES[place], 1, 0)
     told = query.compile(session.get_bind(), compile_kwargs={"literal_binds": True})
-    [step] = session.execute(text(f"EXPLAIN QUERY PLAN {told}")).all()
+    [step] = session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {told}").all()
     assert "USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)" in step.detail
 
 
@@ -239,12 +244,19 @@ def test_other_peoples_cards_are_masked(session, jivo, erase):
     assert [one.name for one in of(session, VendorClient)] == ["Анна ***"]
 
 
-def test_nothing_of_it_is_left_in_the_files(app, session, jivo, erase):
-    """SQLite would keep deleted rows in free pages and in its log until they are used again."""
+@pytest.mark.parametrize("indexed", [True, False], ids=["in the index", "not yet indexed"])
+def test_nothing_of_it_is_left_in_the_files(app, session, jivo, erase, indexed, monkeypatch):
+    """SQLite would keep deleted rows in free pages and in its log until they are used again, and its search index the
+    words of what was deleted or masked until its parts are merged."""
+    monkeypatch.setattr(search_index, "MERGED_PAGES", 1)
     for number in range(20):
-        whom = {"phone": "+79165550044", "email": "gone-for-good@example.com"}
+        whom = {"phone": "+79165550044", "email": "zebra-gone@example.com"}
         tell(session, jivo, number + 1, "x" * 5000, visitor=whom)
+    tell(session, jivo, 50, "Мой друг: 79165550044", visitor={"phone": "+79030000001"})
+    # At once: the index merges many parts by itself.
+    digest_all(app, indexed)
     erase("phone:+79165550044")
+    assert len(of(session, Communication)) == 1
     session.close()
     settings = app.config["SETTINGS"]
     if settings.is_sqlite:
@@ -252,10 +264,31 @@ def test_nothing_of_it_is_left_in_the_files(app, session, jivo, erase):
             # By another process: closing the file here would give up the locks that this process holds on it, and the
             # next one to write would take the log away under our feet.
             content = subprocess.run(["cat", path], capture_output=True, check=True).stdout
-            assert b"9165550044" not in content, path
-            assert b"gone-for-good" not in content, path
+            for trace in (b"9165550044", b"zebra"):
+                assert trace not in content, path
     else:
         assert "9165550044" not in repr(everything(session))
+
+
+def digest_all(app, indexed: bool) -> None:
+    """The worker has come to it."""
+    if indexed:
+        with app.app_context():
+            digest.run_all(db.session())
+
+
+def test_what_is_kept_is_found_after_the_index_was_merged(app, session, jivo, erase):
+    for number in range(5):
+        tell(session, jivo, number + 1, "Римские шторы", visitor={"phone": PHONE if number else "+79030000001"})
+        digest_all(app, indexed=True)
+    assert erase().counts["communications"] == 4
+    [kept] = of(session, Communication)
+    on_sqlite = session.get_bind().dialect.name == "sqlite"
+    asked = Asked(words=["римские"]).query(session.get_bind().dialect.name, jivo.account_id, [kept.started_at])
+    matches = "communication_search MATCH :asked" if on_sqlite else "words @@ CAST(:asked AS tsquery)"
+    number = "rowid" if on_sqlite else "communication_id"
+    query = text(f"SELECT {number} FROM communication_search WHERE {matches}")
+    assert session.scalars(query, {"asked": asked}).all() == [kept.id]
 
 
 def test_the_preview_counts_what_will_go(session, jivo, erase):
@@ -320,9 +353,9 @@ def test_a_phone_is_found_however_it_is_written(text):
 )
 def test_phones_of_other_countries_are_found_as_they_are_dialled_there(phone, texts):
     mentions = Mentions(Person(phone=phone))
-    for text in texts:
-        assert mentions.masked(f"Звоните: {text}, спасибо") == "Звоните: ***, спасибо", text
-        assert mentions.there(f"https://x.example/?to={quote(quote(f'/?phone={quote_plus(text)}'))}"), text
+    for written in texts:
+        assert mentions.masked(f"Звоните: {written}, спасибо") == "Звоните: ***, спасибо", written
+        assert mentions.there(f"https://x.example/?to={quote(quote(f'/?phone={quote_plus(written)}'))}"), written
 
 
 def test_a_short_number_alone_may_be_anything():
@@ -367,7 +400,7 @@ def test_of_a_form_only_the_contact_changes(others, before, after, contact):
 
 def test_mail_is_found_in_addresses_but_not_in_longer_ones():
     mentions = Mentions(Person(email=EMAIL))
-    for text in ("ANNA@example.com", "?email=anna%40example.com&x", "<anna@example.com>"):
-        assert mentions.there(text)
-    for text in ("joanna@example.com", "anna@example.community"):
-        assert not mentions.there(text)
+    for written in ("ANNA@example.com", "?email=anna%40example.com&x", "<anna@example.com>"):
+        assert mentions.there(written)
+    for written in ("joanna@example.com", "anna@example.community"):
+        assert not mentions.there(written)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Select, delete, func, select, text
+from sqlalchemy import Select, delete, func, select
 from sqlalchemy.orm import Session, undefer
 
 from webapp.database import reading_only
@@ -25,7 +25,9 @@ from webapp.models import (
     VisitTie,
     WebhookEvent,
     event_communication,
+    search_index,
 )
+from webapp.report import digest
 from webapp.tasks import carry_out
 
 from .reconcile import read_again
@@ -39,6 +41,9 @@ SPAN = 5000
 #: What is looked through for mentions, in this order, after the person's own rows.
 PLACES = {"visits": Visit, "clients": VendorClient, "events": WebhookEvent, "communications": Communication}
 
+#: The last phase: the inverted index has words of the person, too.
+INDEX = "index"
+
 #: Where a visit, a vendor's card and a communication may name somebody.
 VISIT_TEXTS = ("landing_url", "referrer", "last_url", "marks", "search_text")
 CLIENT_TEXTS = ("name", "phone_raw", "token")
@@ -46,19 +51,17 @@ TEXTS = ("contact_name", "contact_phone_raw", "text", "messages", "details", "cl
 
 
 def handle(row_id: int) -> None:
-    """Carry out this task. The embedded database overwrites what it deletes, and its log as well."""
+    """Carry out this task. The embedded database overwrites what it deletes; here its log as well."""
     session = db.session()
-    on_sqlite = session.get_bind().dialect.name == "sqlite"
-    carry_out(session, row_id, partial(_overwriting if on_sqlite else step, _rows_to_see(session, row_id)))
-    if on_sqlite:
+    carry_out(session, row_id, partial(step, _rows_to_see(session, row_id)))
+    if _on_sqlite(session):
         session.rollback()
         with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.connection.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def _overwriting(total: int | None, session: Session, task: Task) -> bool:
-    session.execute(text("PRAGMA secure_delete=ON"))
-    return step(total, session, task)
+def _on_sqlite(session: Session) -> bool:
+    return session.get_bind().dialect.name == "sqlite"
 
 
 def _rows_to_see(session: Session, row_id: int) -> int | None:
@@ -74,8 +77,8 @@ def _rows_to_see(session: Session, row_id: int) -> int | None:
 
 
 def step(total: int | None, session: Session, task: Task) -> bool:
-    """The next part. The cursor's ``phase`` is own, then a name of PLACES; ``known`` are the vendors' numbers of the
-    person, found before the rows that tell them are gone."""
+    """The next part. The cursor's ``phase`` is own, then a name of PLACES, then index; ``known`` are the vendors'
+    numbers of the person, found before the rows that tell them are gone."""
     account, person = session.get(Account, task.account_id), _person(task)
     if not task.cursor:
         # The contact itself never leaves the encrypted column.
@@ -85,6 +88,8 @@ def step(total: int | None, session: Session, task: Task) -> bool:
     if task.cursor["phase"] == "own":
         _erase_own(session, account, person, task)
         return True
+    if task.cursor["phase"] == INDEX:
+        return _clean_index(session, task)
     return _look_through(session, task, Mentions(person))
 
 
@@ -161,12 +166,22 @@ def _look_through(session: Session, task: Task, mentions: Mentions) -> bool:
     if reached < (session.scalar(select(func.max(table.id))) or 0):
         task.cursor = {"phase": phase, "id": reached}
         return True
-    following = [*PLACES, None][list(PLACES).index(phase) + 1]
+    following = [*PLACES, INDEX][list(PLACES).index(phase) + 1]
     task.cursor = {"phase": following, "id": 0}
-    if following is None:
+    if following == INDEX:
         # One that was made meanwhile may have the person in it.
         session.execute(delete(Export).where(Export.account_id == task.account_id))
-    return following is not None
+    return following != INDEX or _on_sqlite(session)
+
+
+def _clean_index(session: Session, task: Task) -> bool:
+    """Have what was masked indexed anew, then the words of what has gone leave the index. PostgreSQL's own cleaning
+    does that."""
+    if digest.index(session):
+        return True
+    more = search_index.merge(session.connection(), begin="merging" not in task.cursor)
+    task.cursor = {"phase": INDEX, "merging": True}
+    return more
 
 
 def _clean_visits(session: Session, task: Task, mentions: Mentions, visits: Sequence[Visit]) -> None:
