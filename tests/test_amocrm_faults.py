@@ -9,9 +9,10 @@ import pytest
 from sqlalchemy import select, text
 
 from tests.amocrm_stage import Stage, on_stage
+from tests.factories import make_task
 from webapp import pacing, queue
 from webapp.extensions import db
-from webapp.models import AuthorizationState, Lane, Lookup, utc_now
+from webapp.models import AuthorizationState, Lane, Lookup, Task, TaskKind, utc_now
 
 
 @pytest.fixture
@@ -155,6 +156,32 @@ def reconcile(stage: Stage) -> None:
     stage.run("reconcile", 0)
     for row in stage.reconciliations():
         stage.run("reconcile", row.id)
+
+
+@pytest.mark.parametrize("heard", [True, False], ids=["by webhook", "by a look"])
+def test_who_was_erased_is_not_read_in_again(stage: Stage, heard):
+    """The next look begins before the last one's end, and finds the talk missing (DESIGN §9)."""
+    reconcile(stage)
+    stage.subscribe()
+    if not heard:
+        stage.amo.configure({"switches": {"delivery": "lost"}})
+    stage.amo.close_talk(stage.talk())
+    reconcile(stage)
+    stage.look_up()
+    assert stage.communication().contact_phone == "+79000000101"
+    task = make_task(stage.session, stage.integration.account, TaskKind.ERASE, subject="phone:+79000000101")
+    number = task.id
+    stage.session.rollback()
+    stage.run(TaskKind.ERASE, number)
+    assert stage.communications() == []
+    reconcile(stage)
+    assert (stage.communications(), stage.events()) == ([], [])
+    assert "79000000101" not in repr(stage.session.get(Task, number, populate_existing=True).params)
+    stage.amo.configure({"switches": {"delivery": "lost"}})
+    another = stage.talk()
+    stage.amo.close_talk(another)
+    reconcile(stage)
+    assert stage.communication().vendor_id == str(another), "others are read in as ever"
 
 
 @pytest.mark.parametrize(

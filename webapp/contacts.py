@@ -62,6 +62,15 @@ _NOBODYS = frozenset(
     }
 )
 
+#: What may stand between the digits of a number that is known; a plus is a blank in an address.
+_BETWEEN = r"[\s().+\u2010-\u2015-]{0,3}"
+
+#: The digits that countries put before a number at home, and before the code of a country.
+_TRUNKS, _ABROAD = ("0", "1", "8", "80"), ("00", "011", "810")
+
+#: Fewer digits than these may be anything where neither a prefix nor a bracket stands before them.
+_TELLING_DIGITS = 9
+
 _LOCAL_PART = re.compile(r"[\w.+%'-]+$")
 _DOMAIN = re.compile(
     r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}"
@@ -155,6 +164,27 @@ def find_email(text: str | None) -> str | None:
         ):
             return address
     return None
+
+
+def phone_pattern(phone: str) -> re.Pattern[str]:
+    """Finds one number, given in E.164, however people write it: with the country's code, with what is dialled at home
+    before it (8, 0, Belarus: 80), with neither, and with anything usual between the digits."""
+    number = phonenumbers.parse(phone)
+    metadata = PhoneMetadata.metadata_for_region(phonenumbers.region_code_for_number(number) or "")
+    dialled = (metadata and metadata.national_prefix_for_parsing) or ""
+    trunks = {trunk for trunk in _TRUNKS if re.fullmatch(dialled, trunk)} | {metadata and metadata.national_prefix}
+    trunk = _spaced(*filter(None, trunks)) or "(?!)"
+    country = f"(?:{_spaced(*_ABROAD)}{_BETWEEN})?{number.country_code}"
+    prefix = rf"(?:[(+]{{0,2}}(?:{country}{_BETWEEN}(?:{trunk}{_BETWEEN})?|{trunk}{_BETWEEN}))"
+    digits = phonenumbers.national_significant_number(number)
+    bare = "?" if len(digits) >= _TELLING_DIGITS else r"|(?=\()"
+    return re.compile(rf"(?<!\d)(?:{prefix}{bare})\(?{_spaced(digits)}(?!\d)")
+
+
+def _spaced(*numbers: str) -> str:
+    """Any of these numbers, the longest first, with the usual between the digits."""
+    written = (_BETWEEN.join(number) for number in sorted(numbers, key=len, reverse=True))
+    return f"(?:{'|'.join(written)})" if numbers else ""
 
 
 def _known(region: str | None) -> str | None:

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Engine, event
 
 #: What SQLite is told on each connection. A longer log between checkpoints writes a page that changed often only once.
+#: What is deleted is overwritten, whoever deletes it: of a person who was erased, no earlier copy may be left either.
 PRAGMAS = (
     "journal_mode=WAL",
     "synchronous=FULL",
@@ -17,6 +18,7 @@ PRAGMAS = (
     "busy_timeout=30000",
     "wal_autocheckpoint=4000",
     "cache_size=-16000",
+    "secure_delete=ON",
 )
 
 _reading = ContextVar("reading", default=False)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
-from urllib.parse import unquote_plus
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
-from webapp.contacts import normalise_email, normalise_phone
+from webapp.contacts import normalise_email, normalise_phone, phone_pattern
 from webapp.models import Account, Communication, VendorClient, Visit, VisitTie, event_communication
 
 MASK = "***"
@@ -20,11 +20,10 @@ MASK = "***"
 #: Rows named in one query.
 CHUNK = 500
 
-#: What people put between the digits of a phone.
-_BETWEEN = r"[\s().\u2010-\u2015-]{0,3}"
+#: An address may stand encoded within an address, and that one in a form.
+_MOST_LAYERS = 3
 
-#: The digits of a number that stay the same however its country is written.
-_NATIONAL_DIGITS = 10
+_ENCODED = re.compile("(?:%[0-9a-f]{2})+", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -52,18 +51,12 @@ class Person:
     def pattern(self) -> re.Pattern[str]:
         """Finds the contact in free text, however it is written there."""
         if self.email:
-            local, _at, domain = self.email.partition("@")
-            return re.compile(rf"(?<![\w.+-]){re.escape(local)}(?:@|%40){re.escape(domain)}(?![\w-])", re.IGNORECASE)
-        digits = (self.phone or "").lstrip("+")
-        country, national = digits[:-_NATIONAL_DIGITS], digits[-_NATIONAL_DIGITS:]
-        # Russia's numbers are written with an 8 as well as with +7.
-        before = f"(?:{country}|8)" if country == "7" else country
-        prefix = rf"(?:\+?{before}{_BETWEEN})?" if before else ""
-        return re.compile(rf"(?<!\d){prefix}\(?{_BETWEEN.join(national)}(?!\d)")
+            return re.compile(rf"(?<![\w.+-]){re.escape(self.email)}(?![\w-])", re.IGNORECASE)
+        return phone_pattern(self.phone or "")
 
 
 class Mentions:
-    """Finds and masks a person's contact in texts, JSON values and bodies of requests."""
+    """Finds and masks a person's contact in texts, JSON values and bodies of requests, percent-encoded or not."""
 
     def __init__(self, person: Person) -> None:
         self._pattern = person.pattern
@@ -71,7 +64,7 @@ class Mentions:
     def there(self, value: Any) -> bool:
         """True when a text, or anything within a JSON value, mentions the contact."""
         if isinstance(value, str | int | float) and not isinstance(value, bool):
-            return self._pattern.search(str(value)) is not None
+            return bool(self._places(str(value)))
         if isinstance(value, dict):
             return any(self.there(key) or self.there(item) for key, item in value.items())
         return isinstance(value, list) and any(map(self.there, value))
@@ -79,7 +72,7 @@ class Mentions:
     def masked(self, value: Any) -> Any:
         """The same without the contact."""
         if isinstance(value, str):
-            return self._pattern.sub(MASK, value)
+            return _without(value, self._places(value))
         if isinstance(value, int | float) and not isinstance(value, bool):
             return MASK if self.there(value) else value
         if isinstance(value, dict):
@@ -87,17 +80,54 @@ class Mentions:
         return [self.masked(item) for item in value] if isinstance(value, list) else value
 
     def masked_body(self, body: bytes) -> bytes | None:
-        """A request's body without the contact, None when it is not in it. JSON stays JSON, a form is decoded."""
-        text = body.decode("utf-8", "replace")
+        """A request's body without the contact, None when it is not in it. JSON stays JSON; of any other body every
+        byte stays that is not the contact's, so that others' values in a form keep their encoding."""
+        text = body.decode("utf-8", "surrogateescape")
         value = _json(text)
         if value is not None:
             # The text as well: of two values of one name only the last is read.
             found = self.there(value) or self.there(text)
             return json.dumps(self.masked(value), ensure_ascii=False).encode("utf-8", "replace") if found else None
-        masked = self.masked(text)
-        decoded = unquote_plus(masked)
-        masked = self.masked(decoded) if self.there(decoded) else masked
-        return masked.encode("utf-8", "replace") if masked != text else None
+        places = self._places(text, is_form=True)
+        return _without(text, places).encode("utf-8", "surrogateescape") if places else None
+
+    def _places(self, text: str, is_form: bool = False) -> list[tuple[int, int]]:
+        """Where the contact begins and ends in a text, also under its percent-encoding."""
+        found, stands = [one.span() for one in self._pattern.finditer(text)], None
+        for _layer in range(_MOST_LAYERS):
+            if not (is_form or _ENCODED.search(text)):
+                break
+            stands, is_form = stands or range(len(text) + 1), False
+            text, stands = _decoded(text.replace("+", " "), stands)
+            found += [(stands[one.start()], stands[one.end()]) for one in self._pattern.finditer(text)]
+        return found
+
+
+def _decoded(text: str, stands: Sequence[int]) -> tuple[str, Sequence[int]]:
+    """The text without one layer of percent-encoding; for each of its signs, and for its end, where it stands in the
+    original. ``stands`` says so of the signs that are given."""
+    parts, places, end = [], [], 0
+    for run in _ENCODED.finditer(text):
+        parts.append(text[end : run.start()])
+        places += stands[end : run.start()]
+        end = run.start()
+        parts.append(bytes.fromhex(run[0].replace("%", "")).decode("utf-8", "surrogateescape"))
+        for sign in parts[-1]:
+            places.append(stands[end])
+            end += len("%00") * len(sign.encode("utf-8", "surrogateescape"))
+    return "".join(parts) + text[end:], [*places, *stands[end:]]
+
+
+def _without(text: str, places: list[tuple[int, int]]) -> str:
+    """The text with the mask in these places, which may overlap."""
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(places):
+        if merged and start < merged[-1][1]:
+            merged[-1] = merged[-1][0], max(end, merged[-1][1])
+        else:
+            merged.append((start, end))
+    kept = pairwise([0, *(place for span in merged for place in span), len(text)])
+    return MASK.join(text[start:end] for start, end in list(kept)[::2])
 
 
 def _json(text: str) -> Any:
@@ -154,8 +184,9 @@ def communications_of(session: Session, account: Account, person: Person, known:
     return sorted(found)
 
 
-def visits_of(session: Session, account: Account, communications: Iterable[int], known: Iterable[Known]) -> set[int]:
-    """The numbers of the visits that are tied to these, and of the same visitors' other ones."""
+def visits_of(session: Session, account: Account, communications: Iterable[int], known: Iterable[Known]) -> list[int]:
+    """The numbers of the visits that are tied to these, and before them of the same visitors' other ones: once the tied
+    ones are gone, nothing tells whose the others were."""
     visits: set[int] = set()
     for part in chunks(sorted(communications)):
         visits |= set(session.scalars(select(Communication.visit_id).where(Communication.id.in_(part))))
@@ -170,11 +201,12 @@ def visits_of(session: Session, account: Account, communications: Iterable[int],
     for part in chunks(sorted(visits)):
         visitors |= set(session.scalars(select(Visit.visitor_id).where(Visit.id.in_(part))))
     visitors.discard(None)
+    others: set[int] = set()
     for part in chunks(sorted(visitors)):
-        visits |= set(
+        others |= set(
             session.scalars(select(Visit.id).where(Visit.account_id == account.id, Visit.visitor_id.in_(part)))
         )
-    return visits
+    return [*sorted(others - visits), *sorted(visits)]
 
 
 def preview(session: Session, account: Account, person: Person, most_examples: int = 5) -> Preview:
@@ -218,13 +250,6 @@ def preview(session: Session, account: Account, person: Person, most_examples: i
 def chunks(numbers: list[Any]) -> Iterator[list[Any]]:
     """Parts that one query takes."""
     return (numbers[start : start + CHUNK] for start in range(0, len(numbers), CHUNK))
-
-
-def mentioned_in_visits(account: Account, person: Person) -> ColumnElement[bool]:
-    """True, in SQL, for visits whose addresses name the contact."""
-    wanted = person.email or (person.phone or "").lstrip("+")[-_NATIONAL_DIGITS:]
-    texts = (Visit.landing_url, Visit.referrer, Visit.last_url)
-    return (Visit.account_id == account.id) & or_(*(text.contains(wanted, autoescape=True) for text in texts))
 
 
 def _of(account: Account, person: Person) -> ColumnElement[bool]:

@@ -5,13 +5,17 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Engine, event, func, select, update
 
-from tests.factories import make_account, make_integration, make_visit, tie_visit
+from tests.factories import make_account, make_integration, make_task, make_visit, tie_visit
+from webapp.extensions import db
 from webapp.jobs import handlers, purge_expired
 from webapp.models import (
     Account,
     Communication,
+    Integration,
+    Task,
+    TaskKind,
     VendorClient,
     Visit,
     VisitTie,
@@ -61,24 +65,107 @@ def test_events_and_communications_go_by_their_own_ages(session, purge):
     assert counts(session, account) == (1, 2, 2)
 
 
-def test_what_was_never_processed_does_not_go_by_age(session, purge):
-    """Nothing that a vendor sent is lost: it waits for its replay."""
-    account = make_account(session, event_retention_days=10)
-    fill(session, account, 500, 500)
-    for event, state in zip(session.scalars(select(WebhookEvent)), ("failed", "stored"), strict=True):
-        event.state = state
+@pytest.mark.parametrize(
+    ("events", "communications", "left"),
+    [(10, None, [60]), (200, None, [60, 150]), (None, 30, []), (10, 100, [60]), (None, None, [60, 150, 900])],
+)
+def test_what_was_never_processed_waits_longer_but_not_for_ever(session, purge, events, communications, left):
+    """It waits for its replay (nothing that a vendor sent is lost), but it is personal data as well (DESIGN §9)."""
+    account = make_account(session)
+    account.event_retention_days, account.communication_retention_days = events, communications
+    for state in ("failed", "stored"):
+        for age in (60, 150, 900):
+            store(session, account, age, state=state)
+    purge(account.id)
+    assert ages_of_events(session) == sorted(left * 2)
+
+
+def store(session, account: Account, age: int, state: str = "done", *, tells: tuple[Communication, ...] = ()) -> None:
+    """An event of this age in days."""
+    integration = session.scalars(select(Integration)).first() or make_integration(session, account)
+    number = session.scalar(select(func.count()).select_from(WebhookEvent))
+    event = WebhookEvent(
+        account_id=account.id, integration_id=integration.id, received_at=utc_now() - timedelta(days=age),
+        body=b"{}", digest=f"{number + 1000:064}", state=state,
+    )  # fmt: skip
+    event.communications.extend(tells)
+    session.add(event)
     session.commit()
-    purge(account.id)
-    assert counts(session, account)[0] == 2
 
 
-def test_the_bodies_go_with_their_communications(session, purge):
-    """Or a contact would outlive its retention in what the vendor sent."""
-    account = make_account(session, event_retention_days=None, communication_retention_days=100)
-    account.event_retention_days = None
-    fill(session, account, 5, 500)
+def ages_of_events(session) -> list[int]:
+    session.rollback()
+    return sorted((utc_now() - at).days for at in session.scalars(select(WebhookEvent.received_at)))
+
+
+def test_late_bodies_go_with_their_communication(session, purge):
+    """A card changed after the chat: its contact would outlive the chat."""
+    account = make_account(session, communication_retention_days=30)
+    fill(session, account, 31, 29)
+    old, young = session.scalars(select(Communication).order_by(Communication.id))
+    store(session, account, 10, tells=(old,))
+    store(session, account, 9, tells=(old, young))
+    store(session, account, 8, state="failed", tells=(old,))
     purge(account.id)
+    assert ages_of_events(session) == [9, 29], "what tells of another conversation as well stays with it"
+
+
+def test_a_body_goes_with_the_last_of_its_communications(session, purge, monkeypatch):
+    monkeypatch.setattr(purge_expired, "BATCH", 1)
+    account = make_account(session, communication_retention_days=30)
+    fill(session, account, 33, 32, 31)
+    store(session, account, 10, tells=tuple(session.scalars(select(Communication))))
+    purge(account.id)
+    assert counts(session, account)[:2] == (0, 0)
+
+
+def test_bodies_of_no_communication_go_by_the_age_of_communications(session, purge):
+    account = make_account(session, communication_retention_days=30)
+    for age in (29, 31):
+        store(session, account, age, state="ignored")
+    purge(account.id)
+    assert ages_of_events(session) == [29]
+
+
+def test_looking_for_what_is_old_holds_up_nobody(app, session, purge):
+    """On SQLite a writer would wait for half a minute, and fail."""
+    account = make_account(session, event_retention_days=10, communication_retention_days=10, visit_retention_days=10)
+    fill(session, account, 5)
+    number = account.id
+    session.execute(update(Account).values(name="Busy"))
+    with app.app_context():
+        purge_expired._purge(db.session(), number)
+    session.rollback()
     assert counts(session, account) == (1, 1, 1)
+
+
+def test_a_batch_begins_where_the_last_one_ended(session, purge, monkeypatch):
+    """What stays, though it is old, is not gone through again by each batch."""
+    monkeypatch.setattr(purge_expired, "BATCH", 2)
+    account = make_account(session, event_retention_days=10)
+    for age in range(31, 11, -1):
+        store(session, account, age, state="done" if age % 2 else "failed")
+    seen = []
+    event.listen(Engine, "after_cursor_execute", told := lambda *call: seen.append(call[2]))
+    try:
+        purge(account.id)
+    finally:
+        event.remove(Engine, "after_cursor_execute", told)
+    sought = [statement for statement in seen if "FROM webhook_event" in statement and "ORDER BY" in statement]
+    assert len(sought) == 6
+    assert [" > (" in statement for statement in sought] == [False] + [True] * 5
+    assert ages_of_events(session) == list(range(12, 31, 2))
+
+
+def test_the_numbers_of_what_was_erased_are_forgotten_with_time(session, purge):
+    """They keep a look at the vendor's from reading it in again, which is over soon."""
+    account = make_account(session)
+    for days in (100, 5):
+        done_at = utc_now() - timedelta(days=days)
+        make_task(session, account, TaskKind.ERASE, state="done", finished_at=done_at, params={"erased": {"1": ["7"]}})
+    purge(0)
+    session.rollback()
+    assert session.scalars(select(Task.params).order_by(Task.id)).all() == [{}, {"erased": {"1": ["7"]}}]
 
 
 def test_none_keeps_for_ever(session, purge):

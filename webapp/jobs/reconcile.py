@@ -7,14 +7,14 @@ from datetime import datetime, timedelta
 
 import structlog
 from flask import current_app
-from sqlalchemy import select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from webapp import queue
 from webapp.authorizations import OpenLink
 from webapp.extensions import db
 from webapp.intake import accept
-from webapp.models import Communication, Integration, Reconciliation, utc_now
+from webapp.models import Communication, Integration, Reconciliation, Task, TaskKind, utc_now
 from webapp.vendors import registry
 from webapp.vendors.connection import ConnectionProblem
 
@@ -49,6 +49,33 @@ def order(session: Session, integration: Integration, since: datetime, until: da
     session.flush()
     queue.enqueue(session, NAME, row.id)
     return row
+
+
+def read_again(session: Session, communications: list[int]) -> dict[str, list[str]]:
+    """The vendor's numbers, by integration, of those that a look which is still to come would find missing if they
+    were deleted now."""
+    open_looks = (
+        select(Reconciliation.integration_id, func.min(Reconciliation.since))
+        .where(or_(Reconciliation.ordered_by.is_(None), Reconciliation.finished_at.is_(None)))
+        .group_by(Reconciliation.integration_id)
+    )
+    found = {}
+    for integration, since in session.execute(open_looks).all():
+        # Twice: the vendor's clock is not ours.
+        ended = or_(Communication.finished_at.is_(None), Communication.finished_at >= since - 2 * OVERLAP)
+        found[str(integration)] = session.scalars(
+            select(Communication.vendor_id).where(
+                Communication.id.in_(communications), Communication.integration_id == integration, ended
+            )
+        ).all()
+    return {integration: list(numbers) for integration, numbers in found.items() if numbers}
+
+
+def _erased(session: Session, integration: Integration) -> set[str]:
+    """Conversations of people who were erased a short time ago: they are missing because somebody wanted it."""
+    of_account = (Task.account_id == integration.account_id, Task.kind == TaskKind.ERASE)
+    told = session.scalars(select(Task.params).where(*of_account))
+    return {number for params in told for number in params.get("erased", {}).get(str(integration.id), ())}
 
 
 def _enqueue_all(session: Session) -> None:
@@ -131,6 +158,7 @@ def _pass_on(session: Session, integration_id: int, ended: list[tuple[str, bytes
                 )
             )
         )
+        known |= _erased(session, integration)
         content_type = registry()[integration.vendor].content_type
         for reference, body in batch:
             if reference not in known:

@@ -52,7 +52,7 @@ def run(session: Session) -> bool:
         on_postgresql = session.get_bind().dialect.name == "postgresql"
         if on_postgresql and not session.scalar(select(func.pg_try_advisory_xact_lock(_LOCK))):
             return
-        done.append(_index(session) or _count(session) or _new_zone(session))
+        done.append(index(session) or _count(session) or _new_zone(session))
 
     with reading_only():
         behind = _is_behind(session)
@@ -75,7 +75,8 @@ def _is_behind(session: Session) -> bool:
     return any(session.scalar(query) for query in found) or session.scalar(_zones().limit(1)) is not None
 
 
-def _index(session: Session) -> bool:
+def index(session: Session) -> bool:
+    """Do one portion of the search index within the caller's transaction; False when there is nothing."""
     changes = session.execute(
         select(CommunicationChange.id, CommunicationChange.communication_id, CommunicationChange.account_id,
                CommunicationChange.started_at)

@@ -16,6 +16,7 @@ from wtforms.validators import NumberRange, Optional
 from webapp import audit
 from webapp.cabinets import cabinet_of
 from webapp.extensions import db
+from webapp.jobs.purge_expired import UNPROCESSED_DAYS
 from webapp.models import AuditRecord, CabinetKind, Role
 
 from .access import member
@@ -84,7 +85,7 @@ def settings() -> Any:
     regions = [*USUAL_REGIONS] if g.account.region in USUAL_REGIONS else [g.account.region, *USUAL_REGIONS]
     form.region.choices = [(region, region) for region in regions if region in SUPPORTED_REGIONS]
     if request.method == "POST" and not g.role.covers(Role.OWNER):
-        return render_template("account/settings.html", form=form, forbidden=True), 403
+        return _page(form, forbidden=True), 403
     if form.validate_on_submit():
         before = {field: getattr(g.account, field) for field in FIELDS}
         form.populate_obj(g.account)
@@ -105,7 +106,11 @@ def settings() -> Any:
         db.session.commit()
         flash(_("Сохранено.") if changes else _("Изменений не было."), "ok")
         return done(url_for("account.settings", slug=g.account.slug))
-    return render_template("account/settings.html", form=form), 422 if form.errors else 200
+    return _page(form), 422 if form.errors else 200
+
+
+def _page(form: AccountForm, **more: Any) -> str:
+    return render_template("account/settings.html", form=form, unprocessed_days=UNPROCESSED_DAYS, **more)
 
 
 @blueprint.get("/audit")
