@@ -25,7 +25,7 @@ def failing(monkeypatch):
     def fail(*_arguments: Any) -> None:
         raise RuntimeError(SECRET)
 
-    monkeypatch.setattr(events, "_count", fail)
+    monkeypatch.setattr(events, "_failed", fail)
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_a_failure_of_ours_is_logged(owner, failing, caplog):
 
 def test_after_a_failure_the_next_page_works(owner, monkeypatch):
     with monkeypatch.context() as broken:
-        broken.setattr(events, "_count", lambda *_arguments: 1 / 0)
+        broken.setattr(events, "_failed", lambda *_arguments: 1 / 0)
         owner.get("/a/romashka/events", status=500)
     owner.get("/a/romashka/events")
 
@@ -118,7 +118,7 @@ def test_a_database_that_fails_in_the_middle_is_said_in_words(owner, monkeypatch
     def fail(*_arguments: Any) -> None:
         raise OperationalError("SELECT", {}, Exception(SECRET))
 
-    monkeypatch.setattr(events, "_count", fail)
+    monkeypatch.setattr(events, "_failed", fail)
     check(owner.get("/a/romashka/events", status=503), "База данных не отвечает")
 
 
