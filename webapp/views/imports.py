@@ -139,7 +139,7 @@ def _form() -> ImportForm:
         .order_by(Integration.id)
     )
     form.integration.choices = [(one.key, one.name) for one in found]
-    form.channel.choices = [("", _("какой назван в самом архиве")), *((one, channel_name(one)) for one in CHANNELS)]
+    form.channel.choices = [("", _("как в самом архиве")), *((one, channel_name(one)) for one in CHANNELS)]
     return form
 
 
