@@ -106,6 +106,11 @@ def test_a_mistake_is_said_beside_its_field_and_what_was_typed_stays(stage: Stag
     assert page.find(id="auth-client_id")["value"] == form["auth-client_id"]
     shown = owner.post(f"{PAGE}/authorization", form, status=422, partial=True)
     assert beside(shown, field)
+    for echoed in (page, shown):
+        for name in ("client_secret", "long_lived_token"):
+            assert not echoed.find(id=f"auth-{name}").get("value"), "a secret never comes back in a page"
+            is_told = "Впишите ещё раз" in said(echoed.find(id=f"auth-{name}-hint"))
+            assert is_told == bool(form.get(f"auth-{name}"))
     assert stage.authorization is None
 
 

@@ -109,12 +109,18 @@ def test_an_origin_that_is_no_address_is_a_foreign_one(owner, origin):
         ("/password", {"current": PASSWORD, "new": PASSWORD}),
         ("/welcome/token", {"email": "a@b.example", "password": PASSWORD}),
         ("/invitation/token", {"email": "a@b.example", "password": PASSWORD}),
+        (
+            "/a/romashka/integrations/amo/authorization",
+            {"auth-name": "Отдел", "auth-client_secret": PASSWORD, "auth-long_lived_token": PASSWORD},
+        ),
+        ("/a/romashka/settings/cabinet", {"url": "https://a.example", "access_token": PASSWORD}),
     ],
 )
-def test_a_password_is_never_written_into_a_page(owner, path, fields):
+def test_a_secret_is_never_written_into_a_page(owner, path, fields):
     page = offer(owner, path, fields, Origin=OWN)
     assert PASSWORD not in str(page)
     assert kept(page) == {name: value for name, value in fields.items() if value != PASSWORD}
+    assert page.main.find("form") is None or "вписать заново" in said(page.main)
 
 
 def test_a_form_sent_after_signing_out_is_kept_until_one_is_back(app, session, owner, account):
