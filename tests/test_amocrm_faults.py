@@ -134,6 +134,17 @@ def test_the_call_about_a_disabled_integration_is_believed_by_its_signature_alon
     assert jobs_of(stage, "check_authorization") == (status == 200)
 
 
+def test_a_connection_that_turns_out_to_be_another_accounts_is_broken(stage: Stage):
+    """B8: what is known of one account must not become another's."""
+    row = stage.authorization
+    row.vendor_account_id = "1"
+    stage.session.commit()
+    stage.run("check_authorization", row.id)
+    told = stage.authorization
+    assert (told.state, told.problem, told.access_token) == (AuthorizationState.BROKEN, "other_account", None)
+    assert told.vendor_account_id == "1"
+
+
 @pytest.mark.parametrize("enables", [True, False])
 def test_our_webhook_is_watched(stage: Stage, enables: bool):
     """B8, A-07: one that was switched off is subscribed anew; should that not help, the page says so."""

@@ -61,7 +61,12 @@ def check(session: Session, link: OpenLink, row_id: int) -> None:
     if row is None:
         session.rollback()
         return
-    authorizations.keep_account(session, row, account, utc_now())
+    try:
+        authorizations.keep_account(session, row, account, utc_now())
+    except ConnectionProblem:
+        # Whoever hears of it writes it into the same row: it must not be held.
+        session.rollback()
+        raise
     queue.enqueue(session, RESUME, row_id, key=f"{row_id}:{int(time.time()) // 10}")
     session.commit()
     authorizations.read_fields(link, row_id)
