@@ -196,7 +196,11 @@ class Filters:
     @classmethod
     def read(cls, account: Account, told: Mapping[str, str]) -> Filters:
         """The filters of an address's parameters."""
-        since, until, period = _day(told.get("since")), _day(told.get("until")), told.get("period") or None
+        since, until, period = (
+            periods.read_day(told.get("since")),
+            periods.read_day(told.get("until")),
+            told.get("period") or None,
+        )
         if since or until or period not in periods.PRESETS:
             period = None
         if period:
@@ -312,11 +316,3 @@ class Filters:
 
 def _in_text(text: str) -> ColumnElement[bool]:
     return Communication.search_text.like(like(text), escape="\\")
-
-
-def _day(text: str | None) -> date | None:
-    try:
-        found = date.fromisoformat(text or "")
-    except ValueError:
-        return None
-    return found if 2000 <= found.year <= 2200 else None

@@ -20,6 +20,15 @@ PRESETS = {
 }
 
 
+def read_day(text: str | None) -> date | None:
+    """The day that an address names (2026-11-21); None for anything that is none of this century or the next."""
+    try:
+        found = date.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return found if 2000 <= found.year <= 2200 else None
+
+
 def today(zone: str) -> date:
     """Today there."""
     return datetime.now(ZoneInfo(zone)).date()

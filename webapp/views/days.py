@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time
-from zoneinfo import ZoneInfo
+from datetime import date, datetime
 
 from flask import g
 
+from webapp.report import periods
 
-def day_of(text: str | None) -> date | None:
-    """The day in an address; None for anything else."""
-    try:
-        found = date.fromisoformat(text or "")
-    except ValueError:
-        return None
-    return found if 2000 <= found.year <= 2200 else None
+day_of = periods.read_day
 
 
 def midnight(day: date) -> datetime:
     """When a day begins in the account's zone."""
-    return datetime.combine(day, time(), ZoneInfo(g.account.timezone))
+    return periods.midnight(day, g.account.timezone)
