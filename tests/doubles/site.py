@@ -84,8 +84,9 @@ class SiteDouble(Double):
         return [dict(call) for call in list(self.jivo.calls) if name in (None, call["name"])]
 
     def tokens(self) -> list[str]:
-        """Every token that the widget took."""
-        return [call["arguments"][0] for call in self.calls("setUserToken") if call["accepted"]]
+        """Every token that the widget took, in the order in which the pages gave them: requests overtake each other."""
+        calls = sorted(self.calls("setUserToken"), key=lambda call: (call["opened"], call["order"]))
+        return [call["arguments"][0] for call in calls if call["accepted"]]
 
     def stop(self) -> None:
         """See Double."""

@@ -220,7 +220,7 @@ def test_the_last_token_counts_however_the_requests_arrive(site: SiteDouble, rec
     found = [body.get("user_token") for body in receiver.bodies if body["event_name"] == "chat_finished"]
     assert found == ["second", "on the next page", None]
     assert [body["chat_id"] for body in receiver.bodies[1::2]] == [FIRST_CHAT, FIRST_CHAT + 1, FIRST_CHAT + 2]
-    assert site.tokens() == ["second", "first", "on the next page"]
+    assert site.tokens() == ["first", "second", "on the next page"]
 
 
 def test_a_visitor_who_comes_back_is_known_with_the_first_marks(site: SiteDouble):
