@@ -82,6 +82,17 @@ class TestHits:
         visit = seen(session, account)
         assert (visit.page_count, visit.last_seen_at, visit.last_url) == (2, NOW + HOUR, LANDING)
 
+    def test_a_page_whose_beacon_was_faster_than_its_hit_is_one_page(self, session, account, site) -> None:
+        """B6: the beacon brings the visit along, so it may be the first that is heard of it."""
+        record_hit(session, account, site, hit(is_page=False), CHROME, NOW)
+        assert seen(session, account).pages == 1
+        record_hit(session, account, site, hit(), CHROME, NOW + MINUTE)
+        session.expire_all()
+        assert seen(session, account).pages == 1
+        record_hit(session, account, site, hit(), CHROME, NOW + HOUR)
+        session.expire_all()
+        assert seen(session, account).pages == 2
+
     def test_the_same_session_in_two_accounts_is_two_visits(self, session, account, site) -> None:
         """B10: a session of another account is nothing to this one."""
         stranger = make_account(session, "vasilek")

@@ -84,7 +84,8 @@ def record_hit(session: Session, account: Account, site: Site, hit: Hit, browser
             "landing_url": hit.landing_url,
             "referrer": hit.referrer,
             "last_url": hit.page_url,
-            "page_count": 1,
+            # A beacon may be faster than the page's own hit: the page is counted when that one arrives.
+            "page_count": int(hit.is_page),
             "pages": int(hit.is_page),
             "user_agent": browser.user_agent[:LONGEST_USER_AGENT] if browser.user_agent else None,
             "ip": browser.ip if account.keeps_full_ip else network_of(browser.ip),

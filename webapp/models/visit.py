@@ -51,6 +51,11 @@ class Visit(Numbered, Base):
     campaign: Mapped[Campaign | None] = relationship()
     source: Mapped[Source | None] = relationship()
 
+    @property
+    def pages(self) -> int:
+        """How many pages were opened, at least one: of a page whose own hit was lost another message told."""
+        return max(1, self.page_count)
+
 
 class VisitTie(Numbered, Base):
     """The site script saw a vendor's number for a person during a visit (the beacon).

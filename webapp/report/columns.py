@@ -109,7 +109,7 @@ COLUMNS: list[Column] = [
     *(_utm(name) for name in ("source", "medium", "campaign", "content", "term")),
     _plain("visit", _l("Сессия"), _of_visit("session_id"), _VISIT),
     _plain("visit_at", _l("Начало сессии"), _of_visit("started_at"), _VISIT),
-    _plain("visit_pages", _l("Страниц в сессии"), _of_visit("page_count"), _VISIT, number=True),
+    _plain("visit_pages", _l("Страниц в сессии"), _of_visit("pages"), _VISIT, number=True),
     _plain("landing", _l("Страница входа"), _of_visit("landing_url"), _VISIT),
     _plain("referrer", _l("Откуда пришли"), _of_visit("referrer"), _VISIT),
     _plain("page", _l("Страница чата"), lambda row: (row.clues or {}).get("page_url"), _C.clues),

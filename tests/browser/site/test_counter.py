@@ -280,7 +280,7 @@ class TestHostileHost:
         page.wait_for_timeout(QUIET_MS)
 
         [visit] = shop.visits()
-        assert visit.page_count == 1
+        assert visit.pages == 1
 
     def test_a_first_hit_that_is_lost_is_made_up_for_by_the_next(self, shop: Shop, visitor: Visitor) -> None:
         page = visitor()

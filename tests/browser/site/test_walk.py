@@ -39,7 +39,7 @@ def test_a_chat_on_the_second_page_has_the_campaign_of_the_landing(shop: Shop, v
     )
     assert visit.landing_url == shop.site.address("/", **MARKS)
     assert visit.last_url == shop.site.address("/blackout")
-    assert visit.page_count == 2
+    assert visit.pages == 2
 
 
 def test_the_whole_way_needs_nothing_of_third_parties(shop: Shop, browser: Browser) -> None:
