@@ -84,19 +84,23 @@ def empty_tables() -> None:
     attribution.forget()
     hooks.forget()
     counter.forget()
-    # Deleting communications is a change of them, too.
-    names = [*(table.name for table in reversed(Base.metadata.sorted_tables)), "communication_change"]
     with db.engine.begin() as connection:
-        on_postgresql = connection.dialect.name == "postgresql"
-        schema = f"{queue.SCHEMA}." if on_postgresql else ""
-        for name in ("operation_outputs", "workflow_status"):
-            connection.execute(text(f"DELETE FROM {schema}{name}"))
-        for name in names:
-            connection.execute(text(f'DELETE FROM "{name}"'))
-        if on_postgresql:
-            numbered = "SELECT sequencename FROM pg_sequences WHERE schemaname = 'public'"
-            for sequence in connection.scalars(text(numbered)).all():
-                connection.execute(text(f'ALTER SEQUENCE "{sequence}" RESTART'))
+        schema = f"{queue.SCHEMA}." if connection.dialect.name == "postgresql" else ""
+        queued = [f"{schema}{name}" for name in ("operation_outputs", "workflow_status")]
+        ours = [f'"{table.name}"' for table in reversed(Base.metadata.sorted_tables)]
+        # Most tests fill few tables: asking which takes less time than emptying all.
+        asked = " UNION ALL ".join(f"SELECT '{name}' WHERE EXISTS (SELECT 1 FROM {name})" for name in [*queued, *ours])
+        filled = set(connection.scalars(text(asked)))
+        # Deleting communications is a change of them, too.
+        for name in [*(name for name in [*queued, *ours] if name in filled), "communication_change"]:
+            connection.execute(text(f"DELETE FROM {name}"))
+        if schema:
+            connection.execute(
+                text(
+                    "SELECT setval(format('public.%I', sequencename)::regclass, 1, false) FROM pg_sequences"
+                    " WHERE schemaname = 'public' AND last_value IS NOT NULL"
+                )
+            )
 
 
 @pytest.fixture(scope="session")
