@@ -11,6 +11,7 @@ from flask_login import current_user
 from phonenumbers import SUPPORTED_REGIONS
 from sqlalchemy import select
 from wtforms import BooleanField, IntegerField, SelectField, StringField
+from wtforms.fields import SelectChoice
 from wtforms.validators import NumberRange, Optional
 
 from webapp import audit
@@ -81,9 +82,9 @@ def settings() -> Any:
     form.timezone.choices = timezone_choices(g.account.timezone)
     if g.account.cabinet_kind != CabinetKind.EMBEDDED:
         # The outside cabinet's own: dates are handed over in it.
-        form.timezone.choices = [choice for choice in form.timezone.choices if choice[0] == g.account.timezone]
+        form.timezone.choices = [choice for choice in form.timezone.choices if choice.value == g.account.timezone]
     regions = [*USUAL_REGIONS] if g.account.region in USUAL_REGIONS else [g.account.region, *USUAL_REGIONS]
-    form.region.choices = [(region, region) for region in regions if region in SUPPORTED_REGIONS]
+    form.region.choices = [SelectChoice(region) for region in regions if region in SUPPORTED_REGIONS]
     if request.method == "POST" and not g.role.covers(Role.OWNER):
         return _page(form, forbidden=True), 403
     if form.validate_on_submit():

@@ -11,6 +11,7 @@ from flask_babel import lazy_gettext as _l
 from flask_login import current_user
 from sqlalchemy import func, select
 from wtforms import BooleanField, IntegerField, SelectField, StringField, ValidationError
+from wtforms.fields import SelectChoice
 from wtforms.validators import NumberRange
 
 from webapp import audit
@@ -61,7 +62,9 @@ class AlertsForm(PageForm):
     )
     emails = StringField(_l("Почта"), filters=[stripped], validators=[at_most(MOST_ADDRESSES * 256)])
     webhook_url = StringField(_l("Адрес вашего вебхука"), filters=[stripped], validators=[at_most(LONGEST_HOOK)])
-    language = SelectField(_l("Язык сообщений"), choices=[("ru", _l("русский")), ("en", _l("английский"))])
+    language = SelectField(
+        _l("Язык сообщений"), choices=[SelectChoice("ru", _l("русский")), SelectChoice("en", _l("английский"))]
+    )
 
     def validate_emails(self, field: Any) -> None:
         """Addresses between commas, each brought to one form."""

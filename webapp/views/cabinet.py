@@ -11,6 +11,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_login import current_user
 from wtforms import PasswordField, SelectField, StringField, ValidationError
+from wtforms.fields import SelectChoice
 
 from webapp import audit, queue
 from webapp.cabinets.dataapi import checking, connecting, handing, hosts, line, words
@@ -160,12 +161,12 @@ def disconnect() -> Any:
 
 def _form() -> ConnectForm:
     form = ConnectForm(url=g.account.cabinet_url or "")
-    form.server.choices = [(host, f"{title} — {host}") for host, title in hosts.HOSTS.items()]
+    form.server.choices = [SelectChoice(host, f"{title} — {host}") for host, title in hosts.HOSTS.items()]
     host = (g.account.cabinet_url or "").partition("//")[2].partition("/")[0]
     if _extra():
-        form.server.choices.append((OTHER, _("Другой адрес")))
+        form.server.choices.append(SelectChoice(OTHER, _("Другой адрес")))
     if request.method == "GET":
-        known = [choice[0] for choice in form.server.choices]
+        known = [choice.value for choice in form.server.choices]
         form.server.data = host if host in known else OTHER if host and OTHER in known else known[0]
     return form
 

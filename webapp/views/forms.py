@@ -8,6 +8,7 @@ from email_validator import EmailNotValidError, validate_email
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from wtforms import Field, ValidationError
+from wtforms.fields import SelectChoice
 from wtforms.validators import DataRequired, Length
 
 #: Zones offered first: where our users work.
@@ -82,9 +83,9 @@ def password_rules() -> list[Any]:
     ]
 
 
-def timezone_choices(current: str | None = None) -> list[tuple[str, str]]:
+def timezone_choices(current: str | None = None) -> list[SelectChoice]:
     """Zones for a select: the usual ones, and the current one whatever it is."""
     zones = [*USUAL_TIMEZONES]
     if current and current not in zones:
         zones.insert(0, current)
-    return [(zone, zone.replace("_", " ")) for zone in zones]
+    return [SelectChoice(zone, zone.replace("_", " ")) for zone in zones]

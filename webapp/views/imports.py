@@ -12,6 +12,7 @@ from flask_login import current_user
 from sqlalchemy import select
 from werkzeug.datastructures import FileStorage
 from wtforms import MultipleFileField, SelectField
+from wtforms.fields import SelectChoice
 
 from webapp import audit, queue, tasks
 from webapp.conversation import CHANNELS
@@ -138,8 +139,11 @@ def _form() -> ImportForm:
         .where(Integration.account_id == g.account.id, Integration.archived_at.is_(None))
         .order_by(Integration.id)
     )
-    form.integration.choices = [(one.key, one.name) for one in found]
-    form.channel.choices = [("", _("как в самом архиве")), *((one, channel_name(one)) for one in CHANNELS)]
+    form.integration.choices = [SelectChoice(one.key, one.name) for one in found]
+    form.channel.choices = [
+        SelectChoice("", _("как в самом архиве")),
+        *(SelectChoice(one, channel_name(one)) for one in CHANNELS),
+    ]
     return form
 
 

@@ -10,6 +10,7 @@ from flask_babel import lazy_gettext as _l
 from flask_login import current_user
 from sqlalchemy import select
 from wtforms import SelectField, StringField
+from wtforms.fields import SelectChoice
 
 from webapp import audit
 from webapp.extensions import db
@@ -37,7 +38,9 @@ class InviteForm(PageForm):
         _l("Почта коллеги"), filters=[stripped], validators=[required(_l("Введите почту.")), at_most(254), Email()]
     )
     role = SelectField(
-        _l("Роль"), choices=[(role.value, name) for role, name in ROLE_NAMES.items()], default=Role.EDITOR.value
+        _l("Роль"),
+        choices=[SelectChoice(role.value, name) for role, name in ROLE_NAMES.items()],
+        default=Role.EDITOR.value,
     )
 
 

@@ -12,6 +12,7 @@ from flask_babel import lazy_gettext as _l
 from flask_login import current_user
 from sqlalchemy import select
 from wtforms import DateField, SelectField, ValidationError
+from wtforms.fields import SelectChoice
 
 from webapp import audit, tasks
 from webapp.extensions import db
@@ -89,7 +90,7 @@ def _form(sent: Any) -> RangeForm:
     found = db.session.scalars(
         select(Integration).where(Integration.account_id == g.account.id).order_by(Integration.name)
     )
-    form.integration.choices = [("", _("все")), *((str(one.id), one.name) for one in found)]
+    form.integration.choices = [SelectChoice("", _("все")), *(SelectChoice(str(one.id), one.name) for one in found)]
     return form
 
 
