@@ -129,8 +129,10 @@ def make_visit(session: Any, account: Account, session_id: str = "8f3c2d7e", **v
     )
 
 
-def tie_visit(session: Any, integration: Integration, visit: Visit, client: str = "412") -> VisitTie:
-    """What the site script's beacon leaves behind."""
+def tie_visit(
+    session: Any, integration: Integration, visit: Visit, client: str = "412", tied_at: Any = None
+) -> VisitTie:
+    """What the site script's beacon leaves behind, at the beginning of the visit unless told otherwise."""
     known = session.query(VendorClient).filter_by(integration_id=integration.id, client=client).first()
     person = known or VendorClient(
         account_id=integration.account_id, integration_id=integration.id, client=client, updated_at=utc_now()
@@ -144,7 +146,7 @@ def tie_visit(session: Any, integration: Integration, visit: Visit, client: str 
             client=client,
             session_id=visit.session_id,
             visit_id=visit.id,
-            tied_at=utc_now(),
+            tied_at=tied_at or visit.started_at,
         ),
     )
 

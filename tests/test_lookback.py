@@ -64,6 +64,9 @@ def furnish(session, account, jivo) -> list[Communication]:
     ties = [visited(session, account, f"tie{days}", days * DAY, campaign_id=direct.id) for days in (1, 3, -2)]
     for visit in ties:
         tie_visit(session, jivo, visit, "7")
+    tie_visit(session, jivo, visited(session, account, "told late"), "9", BEGAN + 9 * DAY)
+    chat(session, jivo, client="9", finished_at=BEGAN + HOUR)
+    chat(session, jivo, client="9")
     chat(session, jivo, named.session_id, contact_phone=PHONE, started_at=BEGAN)
     chat(session, jivo, bare.session_id, contact_email=EMAIL)
     for token in ("old", "later", "foreign", "never-seen"):
@@ -127,7 +130,7 @@ def test_the_number_of_queries_does_not_grow_with_the_communications(session, ac
 def test_without_a_change_nothing_would_change(session, account, jivo):
     furnish(session, account, jivo)
     found = look(session, account)
-    assert (found.seen, found.changed, found.cut) == (15, 0, False)
+    assert (found.seen, found.changed, found.cut) == (17, 0, False)
 
 
 def test_a_changed_default_is_told_with_counts_and_examples(session, account, jivo):
@@ -260,6 +263,7 @@ def test_sessions_of_an_outside_cabinet_are_decided_as_by_themselves(session, ou
         chat(session, jivo, client="7"),
         chat(session, jivo, client="7", started_at=BEGAN - 10 * DAY),
         chat(session, jivo, "777"),
+        chat(session, jivo, client="7", started_at=BEGAN - 10 * DAY, finished_at=BEGAN - 9 * DAY),
     ]
     session.add(
         Delivery(
@@ -274,5 +278,5 @@ def test_sessions_of_an_outside_cabinet_are_decided_as_by_themselves(session, ou
     rules = ruling(session, outside)
     decisions = [rules.decide(case) for case in cases(session, outside, rows)]
     assert [(str(one.rule), one.session) for one in decisions] == [(row.rule, row.session_named) for row in rows]
-    assert [row.session_named for row in rows] == ["555", "102", "101", None]
+    assert [row.session_named for row in rows] == ["555", "102", "101", None, None]
     assert rows[3].rule == "default"

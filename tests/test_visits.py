@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
-from tests.attributed import outcomes
+from tests.attributed import known_client, outcomes
 from tests.factories import make_account, make_campaign, make_integration, make_site, make_source, make_visit
+from webapp.attribution import LATE_TIE, attribute
 from webapp.hits import Hit
-from webapp.models import Account, Communication, Integration, Site, VendorClient, Visit, VisitTie
+from webapp.models import Account, CabinetKind, Communication, Integration, Site, VendorClient, Visit, VisitTie
 from webapp.models.visit import LONGEST_VISIT_SEARCH_TEXT
 from webapp.visits import LONGEST_USER_AGENT, MOST_TIES_OF_A_VISIT, Browser, network_of, record_hit, tie
 
@@ -209,6 +210,66 @@ class TestTies:
         tie(session, integration, "412", "6001", NOW + HOUR)
         session.commit()
         assert (chat.rule, chat.visit_id, outcomes(chat)["beacon"]) == ("none", None, "later")
+
+    def test_a_late_tie_moves_a_chat_to_the_visit_it_was_written_in(self, session, account, integration, visit) -> None:
+        """The visit before was tied in time, and the word of the visit itself comes when the chat has ended."""
+        own = make_visit(session, account, "6002", started_at=NOW - MINUTE)
+        chat = self.chat(session, integration, finished_at=NOW + MINUTE)
+        tie(session, integration, "412", "6001", NOW - HOUR)
+        session.commit()
+        assert chat.visit_id == visit.id
+        tie(session, integration, "412", "6002", NOW + HOUR)
+        session.commit()
+        assert (chat.rule, chat.visit_id) == ("beacon", own.id)
+
+    @pytest.mark.parametrize("known", [True, False], ids=["with a visit", "without one"])
+    def test_a_chat_that_ended_long_before_a_tie_stays_as_it_was(
+        self, session, account, integration, visit, known
+    ) -> None:
+        """A browser may say of a visit that it began days ago; a tie that comes so late says nothing of the chat."""
+        make_visit(session, account, "6002", started_at=NOW - MINUTE)
+        chat = self.chat(session, integration, finished_at=NOW + MINUTE)
+        if known:
+            tie(session, integration, "412", "6001", NOW)
+            session.commit()
+        before = (chat.rule, chat.visit_id, chat.trail, chat.updated_at)
+        assert before[:2] == (("beacon", visit.id) if known else ("none", None))
+        tie(session, integration, "412", "6002", NOW + LATE_TIE + HOUR)
+        session.commit()
+        assert (chat.rule, chat.visit_id, chat.trail, chat.updated_at) == before
+
+    def test_nor_does_it_reach_the_chat_by_a_later_event(self, session, account, integration, visit) -> None:
+        chat = self.chat(session, integration, finished_at=NOW + MINUTE)
+        tie(session, integration, "412", "6001", NOW + LATE_TIE + HOUR)
+        attribute(session, integration, chat, known_client(session, chat))
+        session.commit()
+        assert (chat.rule, chat.visit_id, outcomes(chat)["beacon"]) == ("none", None, "absent")
+
+    def test_a_tie_that_says_nothing_of_a_chat_does_not_let_todays_settings_decide_it(
+        self, session, account, integration
+    ) -> None:
+        """B2: what is changed for past chats is changed on demand only."""
+        first, second = make_source(session, account), make_source(session, account, "second")
+        integration.point_to("source", None, first.id, None)
+        chat = self.chat(session, integration, finished_at=NOW + MINUTE)
+        attribute(session, integration, chat, None)
+        integration.point_to("source", None, second.id, None)
+        make_visit(session, account, "6001", started_at=NOW + HOUR)
+        session.commit()
+        tie(session, integration, "412", "6001", NOW + HOUR)
+        session.commit()
+        assert (chat.rule, chat.source_id) == ("default", first.id)
+
+    @pytest.mark.parametrize(("after", "session_id"), [(10 * MINUTE, "6001"), (40 * MINUTE, None)])
+    def test_a_session_of_another_cabinet_is_of_the_chat_only_soon_after_it(self, session, after, session_id) -> None:
+        """C2: nobody here knows when it began, and the same person comes again."""
+        outside = make_integration(session, make_account(session, "outside", cabinet_kind=CabinetKind.DATAAPI))
+        chat = self.chat(session, outside, finished_at=NOW + MINUTE)
+        tie(session, outside, "412", "6001", NOW + MINUTE + after)
+        session.commit()
+        assert chat.session_named == session_id
+        attribute(session, outside, chat, known_client(session, chat))
+        assert chat.session_named == session_id
 
     def test_the_same_tie_twice_is_one(self, session, integration, visit) -> None:
         assert tie(session, integration, "412", "6001", NOW)

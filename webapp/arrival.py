@@ -112,6 +112,29 @@ def host_of(text: str) -> str:
     return "" if _NO_HOST.search(host) else host
 
 
+def domain_in_letters(domain: str) -> str:
+    """A domain as people read it: its labels in letters where they are well-formed punycode, as typed elsewhere."""
+    return ".".join(_readable(label) for label in domain.split("."))
+
+
+def domain_as_sent(domain: str) -> str:
+    """A site's domain as browsers name it in ``location`` and ``Origin``: punycode for letters beyond ASCII, no www."""
+    labels = domain.removeprefix("www.").split(".")
+    return ".".join(label if label.isascii() else "xn--" + label.encode("punycode").decode() for label in labels)
+
+
+def _readable(label: str) -> str:
+    if not label.startswith("xn--"):
+        return label
+    try:
+        letters = label.removeprefix("xn--").encode("ascii").decode("punycode").lower()
+        # What does not come out as it went in is another domain.
+        same = "xn--" + letters.encode("punycode").decode() == label
+    except (UnicodeError, ValueError, OverflowError):
+        return label
+    return letters if same and not letters.isascii() and re.fullmatch(r"[\w-]+", letters) else label
+
+
 def _letters(label: str) -> str:
     if not label.startswith("xn--"):
         return label

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -35,6 +35,11 @@ KEPT = 512
 #: So many visits of a person are looked at for the one of a conversation.
 MOST_TIED_VISITS = 50
 
+#: A tie speaks of a conversation until so long after its end. When a visit began is known, so it may be as long as a
+#: silent chat is waited for; of an outside cabinet's session it is not, and after such a pause another one begins.
+LATE_TIE = timedelta(days=1)
+LATE_SESSION = timedelta(minutes=30)
+
 #: The rules that decide by a visit.
 BY_VISIT = frozenset((Rule.VISIT, Rule.BEACON, Rule.CONTACT))
 
@@ -45,7 +50,7 @@ _CLIENT = select(
 ).where(_people.integration_id == bindparam("integration_id"), _people.client == bindparam("client"))
 _NAMED = select(Visit).where(Visit.session_id == bindparam("session_id"))
 _TIED = (
-    select(Visit)
+    select(Visit, VisitTie.tied_at)
     .join(VisitTie, VisitTie.visit_id == Visit.id)
     .where(
         VisitTie.integration_id == bindparam("integration_id"),
@@ -93,6 +98,36 @@ def attribute(
     ``client`` is what is known of the person beyond this conversation (``find_client``). What was decided by a session
     that is gone stays, unless another session is found: the day's rules would know less.
     """
+    decision = _decide(session, integration, communication, client)
+    counted_here = cabinet_of(integration.account).counts_visits
+    if decision.by_session or not session_is_gone(communication, counted_here):
+        write_decision(communication, decision)
+    return decision
+
+
+def attribute_by_tie(
+    session: Session, integration: Integration, communication: Communication, client: Client | None, tied_at: datetime
+) -> bool:
+    """The same on the occasion of a tie alone; false where it says nothing of this communication.
+
+    Then the decision stays as it is, whatever the rules have become since: those change the past on demand only (B2).
+    """
+    counted_here = cabinet_of(integration.account).counts_visits
+    in_time = _in_time(communication, tied_at, LATE_TIE if counted_here else LATE_SESSION)
+    if communication.rule == Rule.VISIT or not in_time:
+        return False
+    decision = _decide(session, integration, communication, client)
+    if not decision.by_session and (
+        session_is_gone(communication, counted_here) or _answer(decision) != _answer_of(communication)
+    ):
+        return False
+    write_decision(communication, decision)
+    return True
+
+
+def _decide(
+    session: Session, integration: Integration, communication: Communication, client: Client | None
+) -> Attribution:
     account = integration.account
     question = Question(
         started_at=communication.started_at,
@@ -100,15 +135,11 @@ def attribute(
         clues=clues_of(communication),
         has_contact=bool(communication.contact_phone or communication.contact_email),
     )
-    decision = resolve(
+    return resolve(
         question,
         sightings(session, account, communication, question, client),
         policy(session, account, integration),
     )
-    by_session = decision.visit is not None or decision.session is not None
-    if by_session or not session_is_gone(communication, cabinet_of(account).counts_visits):
-        write_decision(communication, decision)
-    return decision
 
 
 def session_is_gone(communication: Communication, counted_here: bool) -> bool:
@@ -132,6 +163,14 @@ def write_decision(communication: Communication, decision: Attribution) -> None:
     communication.trail = [
         {"rule": str(step.rule), "outcome": str(step.outcome), "facts": dict(step.facts)} for step in decision.trail
     ]
+
+
+def _answer(decision: Attribution) -> tuple[Any, ...]:
+    return decision.rule, decision.campaign, decision.source, decision.site, decision.visit, decision.session
+
+
+def _answer_of(row: Communication) -> tuple[Any, ...]:
+    return row.rule, row.campaign_id, row.source_id, row.site_id, row.visit_id, row.session_named
 
 
 def policy(session: Session, account: Account, integration: Integration) -> Policy:
@@ -194,8 +233,8 @@ def sightings(
     return Sightings(
         named=_facts(session, named),
         named_elsewhere=elsewhere,
-        beacon=_facts(session, _beacon(session, communication, question, client)),
-        beacon_session=_beacon_session(session, account, communication, question, client),
+        beacon=_facts(session, _beacon(session, communication, client)),
+        beacon_session=_beacon_session(session, account, communication, client),
         contact=_facts(session, _by_contact(session, account, communication)),
         refused=cabinet_of(account).refused(session, communication),
     )
@@ -257,9 +296,28 @@ def _facts(session: Session, visit: Visit | None) -> VisitFacts | None:
     )
 
 
-def _beacon(session: Session, communication: Communication, question: Question, client: Client | None) -> Visit | None:
-    """Of the visits that the site script tied to this person the latest that began before the conversation, else the
-    latest, which the rule will refuse and tell why."""
+def tied_visit(communication: Communication, ties: Iterable[tuple[Visit, datetime]]) -> Visit | None:
+    """Of the visits tied to a person, the latest first with the moments of the ties, the one of this conversation: the
+    latest that began before it; else the latest, which the rule will refuse and tell why."""
+    begun = communication.started_at + CLOCK_TOLERANCE
+    said = [visit for visit, at in ties if visit.started_at > begun or _in_time(communication, at, LATE_TIE)]
+    return next((visit for visit in said if visit.started_at <= begun), said[0] if said else None)
+
+
+def tied_session(communication: Communication, ties: Sequence[tuple[str, datetime]]) -> str | None:
+    """Of the outside cabinet's sessions tied to a person, the latest first, the last one before the conversation, else
+    the first that was told until soon after it: when they began only the cabinet knows."""
+    before = [number for number, at in ties if at <= communication.started_at + CLOCK_TOLERANCE]
+    said = before[:1] or [number for number, at in ties if _in_time(communication, at, LATE_SESSION)][-1:]
+    return said[0] if said else None
+
+
+def _in_time(communication: Communication, tied_at: datetime, grace: timedelta) -> bool:
+    """Whether a tie came soon enough to speak of this conversation; one that goes on may always be explained."""
+    return communication.finished_at is None or tied_at <= communication.finished_at + grace
+
+
+def _beacon(session: Session, communication: Communication, client: Client | None) -> Visit | None:
     if client is None or not client.tied:
         return None
     whose = {
@@ -267,16 +325,12 @@ def _beacon(session: Session, communication: Communication, question: Question, 
         "integration_id": communication.integration_id,
         "client": communication.client,
     }
-    tied = session.scalars(_TIED, whose).all()
-    latest_start = question.started_at + CLOCK_TOLERANCE
-    return next((visit for visit in tied if visit.started_at <= latest_start), tied[0] if tied else None)
+    return tied_visit(communication, [(row.Visit, row.tied_at) for row in session.execute(_TIED, whose)])
 
 
 def _beacon_session(
-    session: Session, account: Account, communication: Communication, question: Question, client: Client | None
+    session: Session, account: Account, communication: Communication, client: Client | None
 ) -> str | None:
-    """Of the outside cabinet's sessions that were tied to this person the last one before the conversation, else the
-    first: when they began only the cabinet knows."""
     if client is None or not client.tied or cabinet_of(account).counts_visits:
         return None
     told = session.execute(
@@ -288,9 +342,8 @@ def _beacon_session(
         )
         .order_by(VisitTie.tied_at.desc())
         .limit(MOST_TIED_VISITS)
-    ).all()
-    before = [row.session_id for row in told if row.tied_at <= question.started_at + CLOCK_TOLERANCE]
-    return before[0] if before else told[-1].session_id if told else None
+    )
+    return tied_session(communication, [(row.session_id, row.tied_at) for row in told])
 
 
 def _by_contact(session: Session, account: Account, communication: Communication) -> Visit | None:

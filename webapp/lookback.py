@@ -16,13 +16,19 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from webapp.arrival import arrival_facts
-from webapp.attribution import BY_VISIT, MOST_TIED_VISITS, read_policy, session_is_gone
+from webapp.attribution import (
+    BY_VISIT,
+    MOST_TIED_VISITS,
+    read_policy,
+    session_is_gone,
+    tied_session,
+    tied_visit,
+)
 from webapp.cabinets import cabinet_of
 from webapp.conversation import Clues
 from webapp.enrichment import clues_of
 from webapp.models import Account, Campaign, Communication, Delivery, Integration, Source, Visit, VisitTie
 from webapp.resolution import (
-    CLOCK_TOLERANCE,
     Attribution,
     Catalogue,
     Policy,
@@ -258,28 +264,26 @@ def _named(session: Session, account: Account, tokens: set[str]) -> tuple[dict[s
 
 
 def _beacons(session: Session, communications: Sequence[Communication]) -> dict[int, Visit]:
-    """Of the visits tied to a person the latest that began before the conversation, else the latest."""
-    tied: defaultdict[Person, list[Visit]] = defaultdict(list)
+    """Of the visits tied to a person the one of the conversation (``tied_visit``)."""
+    tied: defaultdict[Person, list[tuple[Visit, datetime]]] = defaultdict(list)
     for integration, clients in _people(communications):
-        for client, visit in session.execute(
-            select(VisitTie.client, Visit)
+        for client, visit, at in session.execute(
+            select(VisitTie.client, Visit, VisitTie.tied_at)
             .join(Visit, VisitTie.visit_id == Visit.id)
             .where(VisitTie.integration_id == integration, VisitTie.client.in_(clients))
             .order_by(Visit.started_at.desc())
         ):
-            tied[integration, client].append(visit)
+            tied[integration, client].append((visit, at))
     found = {}
     for one in communications:
-        visits = tied.get((one.integration_id, one.client or ""), [])[:MOST_TIED_VISITS]
-        latest = one.started_at + CLOCK_TOLERANCE
-        visit = next((visit for visit in visits if visit.started_at <= latest), visits[0] if visits else None)
+        visit = tied_visit(one, tied.get((one.integration_id, one.client or ""), [])[:MOST_TIED_VISITS])
         if visit is not None and visit.account_id == one.account_id:
             found[one.id] = visit
     return found
 
 
 def _beacon_sessions(session: Session, communications: Sequence[Communication]) -> dict[int, str]:
-    """Of the outside cabinet's sessions tied to a person the last one before the conversation, else the first."""
+    """Of the outside cabinet's sessions tied to a person the one of the conversation (``tied_session``)."""
     tied: defaultdict[Person, list[tuple[str, datetime]]] = defaultdict(list)
     for integration, clients in _people(communications):
         for client, number, at in session.execute(
@@ -290,10 +294,9 @@ def _beacon_sessions(session: Session, communications: Sequence[Communication]) 
             tied[integration, client].append((number, at))
     found = {}
     for one in communications:
-        told = tied.get((one.integration_id, one.client or ""), [])[:MOST_TIED_VISITS]
-        before = [number for number, at in told if at <= one.started_at + CLOCK_TOLERANCE]
-        if told:
-            found[one.id] = before[0] if before else told[-1][0]
+        number = tied_session(one, tied.get((one.integration_id, one.client or ""), [])[:MOST_TIED_VISITS])
+        if number is not None:
+            found[one.id] = number
     return found
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
 from webapp import queue
-from webapp.attribution import attribute, employee_by_email, find_client
+from webapp.attribution import attribute, attribute_by_tie, employee_by_email, find_client
 from webapp.cabinets import cabinet_of
 from webapp.conversation import ClientUpdate, Conversation, Reading
 from webapp.enrichment import enrich, fill_contact, fill_token, takes_place, update_client
@@ -27,7 +27,6 @@ from webapp.models import (
     event_communication,
     utc_now,
 )
-from webapp.resolution import Rule
 
 #: How many of a person's conversations a late contact card is written into, the latest first.
 ENRICHED_CONVERSATIONS = 20
@@ -145,12 +144,11 @@ def known_client(session: Session, integration: Integration, number: str, now: d
     return client
 
 
-def attribute_again(session: Session, integration: Integration, number: str) -> None:
-    """More is known of the visits of this person: decide anew about their conversations that named no good visit."""
+def attribute_again(session: Session, integration: Integration, number: str, tied_at: datetime) -> None:
+    """This person was tied to one more visit: decide anew about their conversations that it may explain."""
     client = find_client(session.connection(), integration.id, number)
     for communication in _conversations(session, integration, number):
-        if communication.rule != Rule.VISIT:
-            attribute(session, integration, communication, client)
+        if attribute_by_tie(session, integration, communication, client, tied_at):
             _write(session, integration, communication)
 
 

@@ -26,6 +26,10 @@ UNDO_LIFE = timedelta(days=90)
 #: Files that are still arriving after this time never will.
 LONGEST_ARRIVAL = timedelta(days=1)
 
+#: Parts of files (a mebibyte at most, each) that one transaction deletes: SQLite writes over what is deleted
+#: (secure_delete), and every webhook waits meanwhile.
+REMOVED_PARTS = 4
+
 #: Lines of a report that are kept; more are only counted.
 MOST_PROBLEMS = 100
 
@@ -65,7 +69,7 @@ def busy(session: Session | scoped_session[Any], account_id: int, *kinds: TaskKi
 
 
 def stop(session: Session | scoped_session[Any], task: Task) -> None:
-    """End a task where it is; what it has done stays done."""
+    """End a task where it is; what it has done stays done. Its files go by ``forget_files``, once this is committed."""
     end(session, task, TaskState.STOPPED)
 
 
@@ -102,6 +106,7 @@ def carry_out(
             end(session, task, TaskState.DONE)
         session.commit()
         if not more:
+            forget_files(session, task_id)
             return
     queue.enqueue(session, task.kind, task_id)
     session.commit()
@@ -122,10 +127,25 @@ def _look_ahead(session: Session, task_id: int, count: Counting | None, ahead: R
 
 
 def end(session: Session | scoped_session[Any], task: Task, state: TaskState) -> None:
-    """The end of a task: what was kept for it alone goes."""
+    """The end of a task: nothing that says whose data it was about stays."""
     task.state, task.finished_at = state, utc_now()
     task.subject, task.cursor = None, {}
-    session.execute(delete(TaskFile).where(TaskFile.task_id == task.id))
+
+
+def forget_files(session: Session | scoped_session[Any], task_id: int | None = None) -> None:
+    """Delete the files of a task that has ended, or of all such, in short transactions of its own."""
+    query = select(TaskFile.id).join(Task, Task.id == TaskFile.task_id).where(Task.state.not_in(LIVE))
+    query = query.order_by(TaskFile.id).limit(REMOVED_PARTS)
+    if task_id is not None:
+        query = query.where(TaskFile.task_id == task_id)
+    while True:
+        with reading_only():
+            parts = session.scalars(query).all()
+            session.rollback()
+        if not parts:
+            return
+        session.execute(delete(TaskFile).where(TaskFile.id.in_(parts)))
+        session.commit()
 
 
 def tell(task: Task, **problem: Any) -> None:
@@ -139,3 +159,4 @@ def _fail(session: Session, task_id: int) -> None:
     if task is not None and task.live:
         end(session, task, TaskState.FAILED)
     session.commit()
+    forget_files(session, task_id)

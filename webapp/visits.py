@@ -126,7 +126,7 @@ def tie(session: Session, integration: Integration, client: str, session_id: str
     person = known_client(session, integration, client, now)
     person.visit_tied_at = now
     session.flush()
-    attribute_again(session, integration, client)
+    attribute_again(session, integration, client, now)
     return True
 
 

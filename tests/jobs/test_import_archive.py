@@ -7,13 +7,14 @@ import json
 import pytest
 from sqlalchemy import select
 
+from tests.deletions import watched
 from tests.factories import make_account, make_integration, make_task
 from tests.locks import nobody_waits
 from tests.views.acting import chat
-from webapp import archive_files
+from webapp import archive_files, tasks
 from webapp.intake import accept
 from webapp.jobs import handlers, import_archive
-from webapp.models import Communication, Task, TaskFile, TaskKind, TaskState, VendorClient, WebhookEvent
+from webapp.models import LIVE, Communication, Task, TaskFile, TaskKind, TaskState, VendorClient, WebhookEvent
 
 
 @pytest.fixture
@@ -126,6 +127,26 @@ def test_files_are_unpacked_and_read_while_nobody_waits(session, load, monkeypat
     done = load({"1. a.jsonl": body(1) + b"\n" + body(2), "2. b.jsonl": body(3)})
     assert done.counts == {"new": 3}
     assert free == [True] * 7, "two files are counted, then read, and three bodies"
+
+
+def test_the_files_go_part_by_part_when_all_is_read(app, session, load):
+    """A large archive is written over by SQLite as it is deleted, and webhooks come meanwhile."""
+    with watched(app, "task_file") as gone:
+        done = load({"a.jsonl": body(1)})
+    assert done.state == TaskState.DONE
+    assert set(gone[:-1]) == {tasks.REMOVED_PARTS}
+    assert 0 < gone[-1] <= tasks.REMOVED_PARTS
+    assert session.scalars(select(TaskFile)).all() == []
+
+
+@pytest.mark.parametrize("state", TaskState)
+def test_files_that_a_stopped_process_left_go_with_the_next_purge(app, session, jivo, state):
+    task = make_task(session, jivo.account, TaskKind.IMPORT, state=state)
+    session.add(TaskFile(task_id=task.id, number=0, name="a.jsonl", data=b"{}"))
+    session.commit()
+    handlers(app)["purge_expired"](0)
+    session.rollback()
+    assert bool(session.scalars(select(TaskFile)).all()) == (state in LIVE)
 
 
 def test_each_job_reads_what_is_left_and_no_more(session, load, monkeypatch):

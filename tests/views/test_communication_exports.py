@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 import pytest
 from sqlalchemy import select, text
 
+from tests.deletions import watched
 from tests.factories import make_integration
 from tests.report import inside
 from tests.views.acting import enter_as, filled, flash, jobs, make_communication, part, path_of, said
@@ -217,6 +218,28 @@ def test_old_files_are_forgotten(app, session, viewer, integration):
     session.rollback()
     with inside(app) as own:
         assert exports.forget_old(own) == 1
+    assert session.scalars(select(Export)).all() == []
+
+
+@pytest.mark.parametrize("occasion", ["it is old", "it is deleted", "it is made again"])
+def test_a_large_file_goes_part_by_part(app, session, viewer, integration, occasion):
+    """While SQLite writes over hundreds of mebibytes no webhook could be stored."""
+    viewer.post(f"{LIST}/exports", {"query": "", "format": "csv"})
+    export = session.scalars(select(Export)).one()
+    number, most = export.id, exports.REMOVED
+    session.add_all(ExportPart(export_id=number, number=place, body=b"...") for place in range(2 * most + 1))
+    if occasion == "it is old":
+        export.created_at -= timedelta(hours=49)
+    session.commit()
+    with watched(app, "export_part") as gone:
+        if occasion == "it is deleted":
+            viewer.post(f"{LIST}/exports/{number}/delete")
+        else:
+            with inside(app) as own:
+                exports.forget_old(own) if occasion == "it is old" else exports.make(own, number)
+    assert gone == [most, most, 1]
+    session.rollback()
+    assert len(session.scalars(select(ExportPart)).all()) == (1 if occasion == "it is made again" else 0)
 
 
 def test_headings_are_in_the_language_of_who_ordered(app, session, viewer, integration):

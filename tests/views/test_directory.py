@@ -176,7 +176,9 @@ def test_htmx_is_told_where_to_go_after_saving(editor):
         ("https://user:secret@romashka.ru/", "romashka.ru"),
         ("romashka.ru.", "romashka.ru"),
         ("ромашка.рф", "ромашка.рф"),
-        ("https://xn--80aa2bkafhg.xn--p1ai/", "xn--80aa2bkafhg.xn--p1ai"),
+        ("https://xn--80aa2bkafhg.xn--p1ai/", "рустрана.рф"),
+        ("и\u0306од.рф", "йод.рф"),
+        ("xn--80a.xn--99999999.ru", "а.xn--99999999.ru"),
     ],
 )
 def test_a_domain_is_taken_out_of_whatever_was_pasted(session, editor, pasted, domain):

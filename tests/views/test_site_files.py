@@ -96,7 +96,7 @@ def test_the_script_knows_the_counters_of_the_sites(session, server, account, si
     session.commit()
     told = settings(get(f"{server}/i/{integration.public_id}.js"))
     assert (told["id"], told["session"]) == (integration.public_id, "counter")
-    assert told["counters"] == [["shop.example", "/c/shop.js"], ["шторы.рф", "/c/шторы.js"]]
+    assert told["counters"] == [["shop.example", "/c/shop.js"], ["xn--n1aeexs.xn--p1ai", "/c/шторы.js"]]
 
 
 def test_where_another_cabinet_counts_its_session_is_taken(session, server, site, integration, monkeypatch):

@@ -11,7 +11,7 @@ from tests.attributed import chat
 from tests.factories import make_campaign, make_integration, make_site, make_source, make_task, make_visit
 from tests.views.acting import beside, everything, filled, flash, path_of, rows, said
 from webapp.jobs import handlers
-from webapp.models import AuditRecord, Communication, Task, TaskKind, TaskState, utc_now
+from webapp.models import AuditRecord, Communication, Task, TaskFile, TaskKind, TaskState, utc_now
 
 PAGE = "/a/romashka/integrations/jivo"
 RECOUNT = "/a/romashka/reattribution"
@@ -193,9 +193,12 @@ def test_one_at_a_time(session, owner, jivo, account):
 def test_a_task_can_be_stopped(session, owner, account):
     task = make_task(session, account, state=TaskState.RUNNING)
     path = f"/a/romashka/tasks/{task.id}"
+    session.add(TaskFile(task_id=task.id, number=0, name="a.jsonl", data=b"{}"))
+    session.commit()
     session.rollback()
     assert flash(owner.follow(f"{path}/stop")) == "Остановлено. Сделанное до этого осталось."
     session.rollback()
+    assert session.scalars(select(TaskFile)).all() == []
     assert (task.state, task.finished_at is not None) == (TaskState.STOPPED, True)
     session.rollback()
     owner.post(f"{path}/undo", status=400)

@@ -30,7 +30,7 @@ from webapp.models import (
     utc_now,
 )
 from webapp.report.exports import forget_old
-from webapp.tasks import LONGEST_ARRIVAL, UNDO_LIFE, end
+from webapp.tasks import LONGEST_ARRIVAL, UNDO_LIFE, end, forget_files
 
 log = structlog.get_logger()
 
@@ -151,6 +151,8 @@ def _purge_tasks(session: Session) -> None:
     for task in session.scalars(stuck.with_for_update()):
         end(session, task, TaskState.FAILED)
     session.commit()
+    # Also of those that were stopped by a process that did not live to do it.
+    forget_files(session)
 
 
 def _delete(session: Session, table: Any, by: Any, *which: Any) -> int:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 import secrets
+import unicodedata
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint, event, select
 from sqlalchemy.orm import Mapped, Session, declared_attr, mapped_column, relationship
+
+from webapp.arrival import domain_in_letters
 
 from .base import Base, Numbered
 
@@ -28,8 +31,12 @@ def like(text: str) -> str:
 
 
 def clean_domain(written: str) -> str:
-    """The domain of a site, as typed or as copied from an address bar. Raises ValueError when there is none in it."""
-    text = written.strip().lower()
+    """The domain of a site, as typed or as copied from an address bar, in letters where it was punycode.
+
+    Raises ValueError when there is none in it.
+    """
+    # Some keyboards and file names bring «й» as two signs; browsers know the one.
+    text = unicodedata.normalize("NFC", written.strip().lower())
     try:
         domain = (urlsplit(text if "//" in text else f"//{text}").hostname or "").rstrip(".")
     except ValueError:
@@ -39,7 +46,7 @@ def clean_domain(written: str) -> str:
         raise ValueError(f"not a domain: {written!r}")
     if len(domain) > 253 or not all(re.fullmatch(r"(?!-)[\w-]{1,63}(?<!-)", label) for label in labels):
         raise ValueError(f"not a domain: {written!r}")
-    return domain
+    return domain_in_letters(domain)
 
 
 def searchable(*parts: str | None) -> str:

@@ -9,7 +9,7 @@ from typing import IO, Any
 
 from flask import current_app, g
 from flask_babel import force_locale
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from webapp import queue
@@ -34,8 +34,10 @@ WAITING_LIMIT = 3
 JOB = "make_export"
 UNFINISHED = (ExportState.WAITING, ExportState.RUNNING)
 
-#: Bytes of a part.
+#: Bytes of a part, and how many parts one transaction deletes: SQLite writes over all that is deleted (secure_delete),
+#: and every webhook waits meanwhile.
 PART = 1 << 20
+REMOVED = 4
 
 
 def is_over(export: Export, now: datetime) -> bool:
@@ -71,8 +73,13 @@ def make(session: Session, number: int) -> None:
     if export is None or export.state == ExportState.DONE:
         session.rollback()
         return
+    session.rollback()
+    _remove_parts(session, number)
+    export = session.get(Export, number)
+    if export is None:
+        session.rollback()
+        return
     account = session.get_one(Account, export.account_id)
-    session.execute(delete(ExportPart).where(ExportPart.export_id == number))
     export.state, export.done = ExportState.RUNNING, 0
     kind, language, told = export.format, export.language, dict(export.query)
     session.commit()
@@ -144,8 +151,32 @@ def fail(session: Session, number: int) -> None:
     session.commit()
 
 
+def remove(session: Session, number: int) -> None:
+    """Delete an export and its file, in short transactions of its own. One that is being made is given up."""
+    _remove_parts(session, number)
+    session.execute(delete(Export).where(Export.id == number))
+    session.commit()
+
+
 def forget_old(session: Session) -> int:
     """Take away files that are too old; gives how many."""
-    removed = session.execute(delete(Export).where(Export.created_at < utc_now() - 2 * KEPT)).rowcount
-    session.commit()
-    return removed
+    with reading_only():
+        numbers = session.scalars(select(Export.id).where(Export.created_at < utc_now() - 2 * KEPT)).all()
+        session.rollback()
+    for number in numbers:
+        remove(session, number)
+    return len(numbers)
+
+
+def _remove_parts(session: Session, number: int) -> None:
+    own = ExportPart.export_id == number
+    while True:
+        with reading_only():
+            parts = session.scalars(
+                select(ExportPart.number).where(own).order_by(ExportPart.number).limit(REMOVED)
+            ).all()
+            session.rollback()
+        if not parts:
+            return
+        session.execute(delete(ExportPart).where(own, ExportPart.number.in_(parts)))
+        session.commit()

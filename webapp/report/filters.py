@@ -282,10 +282,16 @@ class Filters:
     def asked(self) -> Asked:
         """What of it the inverted index can be asked."""
         tokens = [one.token(self.values[one.key]) for one in FIELDS if one.key in self.values]
-        words, instead = words_of(self.query.casefold()), [f"p{digits}" for digits in self._digits()]
+        values = [token for token in tokens if token]
         if phone := self._phone():
-            words, instead = groups_of(phone), [f"p{phone[1:]}", *(f"w{run}" for run in runs_of(phone))]
-        return Asked([token for token in tokens if token], words, instead)
+            # The groups of a number are short, and many words begin with them: they are asked for as they are.
+            code, *rest = groups = groups_of(phone)
+            return Asked(
+                values,
+                instead=[f"p{phone[1:]}", *(f"w{run}" for run in runs_of(phone))],
+                forms=[groups, [code, "".join(rest)]] if rest else [groups],
+            )
+        return Asked(values, words_of(self.query.casefold()), [f"p{digits}" for digits in self._digits()])
 
     def _phone(self) -> str | None:
         phone = normalise_phone(self.query, self.account.region)

@@ -8,7 +8,7 @@ p the end of a phone number, others a value that the list filters by.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -66,45 +66,56 @@ def document(account: int, started_at: datetime, text: str, phone: str | None, v
     return " ".join(beginning + word for word in kept)
 
 
+#: What must hold: each is a choice, of which one must; that is words that must all be there, with True where only the
+#: beginning of one is given.
+Wanted = list[list[list[tuple[str, bool]]]]
+
+
 class Asked:
     """What is asked of the index: values that a communication must have, words that must begin one of its words.
 
-    ``instead`` are beginnings of which any one does in place of all the words: a number as a phone, not as a text.
+    In place of all the words one of these does: a beginning of ``instead`` (a number as a phone, not as a text), or the
+    words of one of ``forms``, whole (a number in the ways to group it).
     """
 
-    def __init__(self, values: Iterable[str] = (), words: Iterable[str] = (), instead: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        values: Iterable[str] = (),
+        words: Iterable[str] = (),
+        instead: Iterable[str] = (),
+        forms: Iterable[Sequence[str]] = (),
+    ) -> None:
         self.values, self.words = list(values), list(words)[:MOST_ASKED]
-        self.instead = list(instead)
+        self.instead, self.forms = list(instead), list(forms)
 
     def __bool__(self) -> bool:
-        return bool(self.values or self.words or self.instead)
+        return bool(self.values or self.words or self.instead or self.forms)
 
     def query(self, dialect: str, account: int, months: Iterable[date]) -> str:
         """The question in the database's own language."""
         write = _fts5 if dialect == "sqlite" else _tsquery
         return write([self._of_month(prefix(account, month)) for month in months])
 
-    def _of_month(self, beginning: str) -> list[list[tuple[str, bool]]]:
-        """All of these must hold; each is a choice of words, with True where only the beginning is given."""
-        wanted = [[(beginning + value, False)] for value in self.values]
-        instead = [(beginning + one, True) for one in self.instead]
-        words = [[*instead, (f"{beginning}w{word}", True)] for word in self.words]
+    def _of_month(self, beginning: str) -> Wanted:
+        wanted = [[[(beginning + value, False)]] for value in self.values]
+        instead = [[(beginning + one, True)] for one in self.instead]
+        instead += [[(f"{beginning}w{word}", False) for word in form] for form in self.forms]
+        words = [[*instead, [(f"{beginning}w{word}", True)]] for word in self.words]
         return wanted + (words or ([instead] if instead else []))
 
 
-def _fts5(months: list[list[list[tuple[str, bool]]]]) -> str:
-    def word(text: str, begins: bool) -> str:
-        return f'"{text}"' + (" *" if begins else "")
-
-    parts = [
-        " AND ".join("(" + " OR ".join(word(*one) for one in choice) + ")" for choice in wanted) for wanted in months
-    ]
-    return " OR ".join(f"({part})" for part in parts)
+def _fts5(months: list[Wanted]) -> str:
+    return _written(months, " AND ", " OR ", lambda text, begins: f'"{text}"' + (" *" if begins else ""))
 
 
-def _tsquery(months: list[list[list[tuple[str, bool]]]]) -> str:
-    def word(text: str, begins: bool) -> str:
-        return f"'{text}'" + (":*" if begins else "")
+def _tsquery(months: list[Wanted]) -> str:
+    return _written(months, " & ", " | ", lambda text, begins: f"'{text}'" + (":*" if begins else ""))
 
-    parts = [" & ".join("(" + " | ".join(word(*one) for one in choice) + ")" for choice in wanted) for wanted in months]
-    return " | ".join(f"({part})" for part in parts)
+
+def _written(months: list[Wanted], both: str, either: str, word: Callable[[str, bool], str]) -> str:
+    def way(words: list[tuple[str, bool]]) -> str:
+        written = both.join(word(*one) for one in words)
+        return f"({written})" if len(words) > 1 else written
+
+    parts = [both.join(f"({either.join(map(way, choice))})" for choice in wanted) for wanted in months]
+    return either.join(f"({part})" for part in parts)

@@ -159,3 +159,8 @@ class Attribution:
     visit: int | None
     trail: tuple[Step, ...]
     session: str | None = None
+
+    @property
+    def by_session(self) -> bool:
+        """True where a visit or an outside cabinet's session is behind it."""
+        return self.visit is not None or self.session is not None

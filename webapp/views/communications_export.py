@@ -15,7 +15,7 @@ from webapp.extensions import db
 from webapp.models import Export, ExportPart, ExportState, Role, utc_now
 from webapp.report import listing
 from webapp.report.columns import needs
-from webapp.report.exports import KEPT, MOST_ROWS, UNFINISHED, WAITING_LIMIT, enqueue, is_over, state_of
+from webapp.report.exports import KEPT, MOST_ROWS, UNFINISHED, WAITING_LIMIT, enqueue, is_over, remove, state_of
 from webapp.report.files import FORMATS, csv_lines, write_xlsx
 from webapp.report.periods import today
 from webapp.report.view import View
@@ -123,8 +123,9 @@ def download(number: int) -> Any:
 @member(Role.VIEWER)
 def delete_export(number: int) -> Any:
     """Forget a file; one that is being made is given up."""
-    db.session.delete(_one(number))
-    db.session.commit()
+    one = _one(number).id
+    db.session.rollback()
+    remove(db.session(), one)
     return done(_here(View.parse(g.account, request.form.get("query", ""))))
 
 

@@ -19,7 +19,7 @@ from sqlalchemy import Engine, bindparam, select
 from sqlalchemy.orm import Session, joinedload
 
 from webapp import metrics, scripts
-from webapp.arrival import host_of
+from webapp.arrival import domain_as_sent, host_of
 from webapp.cabinets import cabinet_of
 from webapp.database import begin_as_reader
 from webapp.extensions import csrf, db, limiter
@@ -61,7 +61,7 @@ def counter(key: str) -> Response:
     """The visit counter of a site."""
     site, account = _site(key)
     settings = {
-        "domain": host_of(site.domain),
+        "domain": domain_as_sent(site.domain),
         "consent": account.visits_need_consent,
         "quiet": account.respects_do_not_track,
     }
@@ -101,10 +101,11 @@ def integration_script(public_id: str) -> Response:
         # The page says what is missing; a site that has the line already is not to be broken by it.
         return _served(scripts.Script(b"", b"", "empty"))
     counts = cabinet_of(account).counts_visits
+    sites = _sites(account) if counts else []
     settings = {
         "id": integration.public_id,
         "session": "counter" if counts else "comagic",
-        "counters": [[host_of(site.domain), f"/c/{site.public_key}.js"] for site in _sites(account)] if counts else [],
+        "counters": [[domain_as_sent(site.domain), f"/c/{site.public_key}.js"] for site in sites],
         **own,
     }
     return _served(scripts.render(vendor.script_template, settings))

@@ -75,6 +75,7 @@ def stop(number: int) -> Any:
         tasks.stop(db.session, task)
         _record("task.stop", task)
         db.session.commit()
+        tasks.forget_files(db.session, number)
         flash(_("Остановлено. Сделанное до этого осталось."), "ok")
     return done(url_for("tasks.show", slug=g.account.slug, number=number))
 

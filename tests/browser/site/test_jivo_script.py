@@ -9,6 +9,7 @@ from playwright.sync_api import Page
 
 from tests.browser.site.conftest import Shop
 from tests.doubles.site_walk import end_chat, introduce, write
+from tests.factories import make_site
 from tests.waiting import until
 
 pytestmark = pytest.mark.browser
@@ -58,6 +59,21 @@ def test_the_lines_may_stand_in_any_order_and_the_counters_may_be_missing(
     chat(page)
 
     assert (shop.only().rule, shop.only().campaign_id) == ("visit", shop.campaign.id)
+
+
+def test_a_site_in_cyrillic_letters_gets_its_counter_by_the_one_line(shop: Shop, visitor: Visitor) -> None:
+    """J17: the browser knows the site by its name in punycode only."""
+    make_site(shop.session, shop.account, "шторы", "шторы.localhost")
+    shop.session.commit()
+    shop.site.layout(head=["jivo", shop.script])
+    page = visitor()
+    page.goto(shop.site.address("/", **LANDING).replace("shop.localhost", "шторы.localhost"))
+    [visit] = shop.visits()
+    shop.ties()
+    chat(page)
+
+    assert page.evaluate("location.hostname") == "xn--n1aeexs.localhost"
+    assert (shop.only().rule, shop.only().visit_id) == ("visit", visit.id)
 
 
 @pytest.mark.parametrize(
