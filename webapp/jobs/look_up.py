@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, undefer
 
 from webapp import authorizations, queue
 from webapp.authorizations import OpenLink
+from webapp.cabinets import cabinet_of
 from webapp.conversation import ConversationType, Reading
 from webapp.extensions import db
 from webapp.intake import process
@@ -183,7 +184,21 @@ def _end(session: Session, row_id: int, finding: Finding) -> None:
         _again(session, lookup, pauses[looked])
     else:
         lookup.done_at, lookup.next_at = now, None
+    if lookup.done_at or looked >= len(AGAIN):
+        # A contact that may come tomorrow keeps nobody waiting.
+        _let_go(session, lookup)
     session.commit()
+
+
+def _let_go(session: Session, lookup: Lookup) -> None:
+    """There is nothing more to wait for: an outside cabinet may have the communication."""
+    if lookup.awaited_until is None:
+        return
+    lookup.awaited_until = None
+    session.flush()
+    communication = session.get(Communication, lookup.communication_id)
+    if communication is not None:
+        cabinet_of(communication.integration.account).record(session, communication.id)
 
 
 def _failed(session: Session, row_id: int, problem: ConnectionProblem) -> None:
@@ -197,6 +212,7 @@ def _failed(session: Session, row_id: int, problem: ConnectionProblem) -> None:
         lookup.next_at = None
     elif problem.retry_after is None:
         lookup.done_at, lookup.next_at = utc_now(), None
+        _let_go(session, lookup)
     else:
         # Not all at once: many lookups may have met the same fault at the same moment.
         spread = 1 + secrets.randbelow(50) / 100

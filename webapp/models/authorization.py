@@ -10,7 +10,7 @@ from sqlalchemy import JSON, Column, ForeignKey, Index, String, Table, UniqueCon
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from .account import Account
-from .base import Base, BigId, Encrypted, Numbered
+from .base import Base, BigId, Encrypted, Numbered, partial_index
 
 #: Which authorization an integration uses; at most one.
 integration_authorization = Table(
@@ -98,9 +98,14 @@ class Lookup(Base):
 
     ``looks`` counts answers, ``failures`` the tries without one since the last answer; ``missing`` are the parts that
     the last answer did not have, ``complete`` says that there are none. ``done_at`` is None while somebody is to look.
+    An outside cabinet is told nothing of the communication before ``awaited_until``; None when nothing is waited for.
     """
 
     __tablename__ = "lookup"
+    __table_args__ = (
+        partial_index("done_at IS NULL", "integration_id", "next_at"),
+        partial_index("problem = 'no_rights'", "integration_id", "communication_id"),
+    )
 
     communication_id: Mapped[int] = mapped_column(
         BigId, ForeignKey("communication.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
@@ -114,6 +119,7 @@ class Lookup(Base):
     looked_at: Mapped[datetime | None]
     next_at: Mapped[datetime | None]
     done_at: Mapped[datetime | None]
+    awaited_until: Mapped[datetime | None]
 
 
 class WaitingEvent(Base):
