@@ -28,7 +28,7 @@ from webapp.models import (
     utc_now,
 )
 from webapp.recording import Occasion, record
-from webapp.vendors.connection import ConnectionProblem, Finding, Known
+from webapp.vendors.connection import NO_RIGHTS, ConnectionProblem, Finding, Known
 
 log = structlog.get_logger()
 
@@ -43,6 +43,12 @@ CONTACT_AGAIN = (*AGAIN, 3600, 24 * 3600)
 
 #: What an answer may lack for which it is worth to look again. A lead that has none of a session's field lacks nothing.
 CONTACT = "contact"
+
+#: The problem of a look that the vendor's server allowed only in part.
+REFUSED = "no_rights"
+
+#: The job that has such lookups done again. Named, not imported: it is another job.
+ASK_REFUSED = "ask_refused"
 
 #: Seconds before a failed call is tried again: doubled each time up to the longest.
 FIRST_PAUSE, LONGEST_PAUSE = 2, 3600
@@ -81,7 +87,7 @@ def handle(row_id: int) -> None:
         # Only what has been passed on for good is taken from the lead.
         session.commit()
         _clear(link, errand, finding)
-    _end(session, row_id, finding)
+    _end(session, row_id, finding, errand.authorization_id)
 
 
 def _begin(session: Session, row_id: int) -> _Errand | None:
@@ -166,27 +172,33 @@ def _clear(link: OpenLink, errand: _Errand, finding: Finding) -> None:
         log.warning("field_not_cleared", authorization=errand.authorization_id, code=problem.code)
 
 
-def _end(session: Session, row_id: int, finding: Finding) -> None:
+def _end(session: Session, row_id: int, finding: Finding, authorization_id: int) -> None:
     """Keep what was missing, and look again if it may come."""
     lookup = session.get(Lookup, row_id, with_for_update=True, populate_existing=True)
     if lookup is None:
         session.rollback()
         return
-    looked, now = lookup.looks, utc_now()
-    lookup.looks, lookup.failures, lookup.problem = looked + 1, 0, None
+    looked, now, was_refused = lookup.looks, utc_now(), lookup.problem == REFUSED
+    is_refused = any(part.endswith(NO_RIGHTS) for part in finding.missing)
+    lookup.looks, lookup.failures, lookup.problem = looked + 1, 0, REFUSED if is_refused else None
     # A session that was there once is known, even if the field has been emptied since.
     communication = session.get(Communication, row_id)
     known = bool(communication and (communication.clues or {}).get("token"))
     missing = [part for part in finding.missing if part != "session" or not known]
     lookup.missing, lookup.complete, lookup.looked_at = missing, not missing, now
     pauses = CONTACT_AGAIN if CONTACT in missing else AGAIN
-    if missing and looked < len(pauses):
+    # Time brings no rights: what nobody may see is asked for again when somebody has connected or checked.
+    may_come = [part for part in missing if not part.endswith(NO_RIGHTS)]
+    if may_come and looked < len(pauses):
         _again(session, lookup, pauses[looked])
     else:
         lookup.done_at, lookup.next_at = now, None
     if lookup.done_at or looked >= len(AGAIN):
         # A contact that may come tomorrow keeps nobody waiting.
         _let_go(session, lookup)
+    if was_refused and not is_refused:
+        # What nobody was allowed to see may be seen: there may be more of it.
+        queue.enqueue(session, ASK_REFUSED, authorization_id, key=f"{authorization_id}:{int(now.timestamp()) // 60}")
     session.commit()
 
 

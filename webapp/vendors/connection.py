@@ -17,6 +17,9 @@ from webapp.conversation import Conversation
 from webapp.http import Client
 from webapp.settings import Settings
 
+#: What ends the name of a part that was missing because the connection may not see it.
+NO_RIGHTS = "_rights"
+
 
 class ConnectionProblem(Exception):
     """The vendor's server did not do what was asked. ``code`` is a word that ``Connection.explain`` puts into a
@@ -118,7 +121,8 @@ class Known:
 class Finding:
     """What the vendor's server said about a conversation.
 
-    ``missing`` are the parts that were not there (entity, lead, contact, session). ``field_value`` is what the session
+    ``missing`` are the parts that were not there (entity, lead, contact, session), with ``NO_RIGHTS`` behind one that
+    is there and not for us. ``field_value`` is what the session
     field holds, None when it is empty. ``lead`` is the lead's id.
     """
 

@@ -17,7 +17,7 @@ from sqlalchemy import select
 from webapp import audit, authorizations, queue
 from webapp.authorizations import OpenLink, callback_path
 from webapp.extensions import db
-from webapp.jobs import check_authorization, reconcile
+from webapp.jobs import ask_refused, check_authorization, reconcile
 from webapp.models import Authorization, AuthorizationState, Integration, Role, utc_now
 from webapp.vendors import registry
 from webapp.vendors.connection import ConnectionProblem
@@ -258,6 +258,8 @@ def _check(number: int, vendor: str) -> None:
     link = OpenLink(db.engine, settings(), number, vendor)
     try:
         check_authorization.check(db.session(), link, number)
+        queue.enqueue(db.session, ask_refused.NAME, number, key=f"{number}:{int(time.time()) // 10}")
+        db.session.commit()
         flash(_("Подключение работает."), "ok")
     except ConnectionProblem as problem:
         if not problem.needs_consent:

@@ -13,7 +13,7 @@ from webapp.vendors.connection import Access, ConnectionProblem, Finding, Known,
 
 from . import assumptions, fields, looking, oauth, talks
 from . import hosts as addresses
-from .api import Api, items
+from .api import ACCOUNT, Api, items
 from .values import line, number
 from .words import CONNECT_STEPS, FIELD_KINDS, FIELD_PROBLEMS, HOOK_HINT, PROBLEMS
 
@@ -72,7 +72,7 @@ class AmocrmConnection:
 
     def account(self, link: Link) -> VendorAccount:
         """See Connection.account."""
-        told = Api(link).get("/api/v4/account") or {}
+        told = Api(link).get(ACCOUNT) or {}
         account_id = number(told.get("id"))
         if account_id is None:
             raise ConnectionProblem("unreadable", retry_after=30)

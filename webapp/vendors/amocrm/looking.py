@@ -11,7 +11,7 @@ from webapp.contacts import normalise_email, normalise_phone
 from webapp.conversation import UTM_KEYS, Clues, Contact, Conversation, ConversationType, SessionToken, Stage
 from webapp.marks import decode_mark
 from webapp.vendors import VendorRequest
-from webapp.vendors.connection import ConnectionProblem, Finding, Known
+from webapp.vendors.connection import NO_RIGHTS, ConnectionProblem, Finding, Known
 
 from . import assumptions
 from .api import Api, items
@@ -29,21 +29,31 @@ def look(api: Api, url: str, known: Known, options: Mapping[str, Any], region: s
 
     The talk itself is asked for only where its webhook named no lead.
     """
+    missing: list[str] = []
+
+    def part(name: str, path: str | None) -> dict[str, Any] | None:
+        """An object, or None and why there is none."""
+        try:
+            found = absent(api, path) if path else None
+        except ConnectionProblem as problem:
+            if problem.code != "no_rights":
+                raise
+            missing.append(name + NO_RIGHTS)
+            return None
+        if found is None and name != "talk":
+            missing.append(name)
+        return found
+
     if known.lead:
         talk: dict[str, Any] = {"entity_id": known.lead, "contact_id": known.contact}
     else:
-        talk = absent(api, f"/api/v4/talks/{int(known.reference)}") or {"contact_id": known.contact}
-    missing: list[str] = []
+        talk = part("talk", f"/api/v4/talks/{int(known.reference)}") or {"contact_id": known.contact}
     lead_id = number(talk.get("entity_id")) if talk.get("entity_type") != "customer" else None
-    lead = absent(api, f"/api/v4/leads/{lead_id}?with=contacts") if lead_id else None
+    lead = part("lead", f"/api/v4/leads/{lead_id}?with=contacts") if lead_id else None
     if lead_id is None:
         missing.append("entity")
-    elif lead is None:
-        missing.append("lead")
     contact_id = _main_contact(lead) or number(talk.get("contact_id"))
-    contact = absent(api, f"/api/v4/contacts/{contact_id}") if contact_id else None
-    if contact is None:
-        missing.append("contact")
+    contact = part("contact", f"/api/v4/contacts/{contact_id}" if contact_id else None)
     wanted = options.get(FIELD_OPTION)
     value = _field_value(lead, wanted) if wanted else None
     if lead is not None and wanted and value is None:
