@@ -52,7 +52,12 @@ _WAIT = {dialect: build(WaitingEvent.__table__).on_conflict_do_nothing() for dia
 _ASK_AGAIN = {
     dialect: (statement := build(Lookup.__table__)).on_conflict_do_update(
         index_elements=["communication_id"],
-        set_={"done_at": None, "looks": 0, "awaited_until": statement.excluded.awaited_until},
+        set_={
+            "done_at": None,
+            "looks": 0,
+            "awaited_until": statement.excluded.awaited_until,
+            "next_at": statement.excluded.next_at,
+        },
         where=_lookups.done_at.is_not(None) & ~_lookups.complete,
     )
     for dialect, build in INSERTS.items()
@@ -251,7 +256,8 @@ def ask(session: Session, integration: Integration, communication_id: int) -> No
     values = {
         "communication_id": communication_id,
         "integration_id": integration.id,
-        "awaited_until": utc_now() + LONGEST_WAIT,
+        "awaited_until": (now := utc_now()) + LONGEST_WAIT,
+        "next_at": now,
     }
     started = {"looks": 0, "failures": 0, "complete": False}
     if connection.execute(_ASK_AGAIN[dialect_of(connection)], values | started).rowcount:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import secrets
+import random
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 import structlog
 from flask import current_app
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session, undefer
 
 from webapp import authorizations, queue
@@ -43,6 +43,18 @@ CONTACT_AGAIN = (*AGAIN, 3600, 24 * 3600)
 
 #: What an answer may lack for which it is worth to look again. A lead that has none of a session's field lacks nothing.
 CONTACT = "contact"
+
+#: The problem of a call that was not made, because the account is left alone.
+TURNED_AWAY = "paused"
+
+#: How many open lookups are counted to find one a place behind them.
+LONGEST_LINE = 2000
+
+#: A job that comes earlier than this before its time is another one's forerunner.
+EARLY = timedelta(seconds=2)
+
+_noise = random.SystemRandom()
+
 
 #: The problem of a look that the vendor's server allowed only in part.
 REFUSED = "no_rights"
@@ -95,6 +107,9 @@ def _begin(session: Session, row_id: int) -> _Errand | None:
     lookup = session.get(Lookup, row_id)
     communication = session.get(Communication, row_id)
     if lookup is None or communication is None or lookup.done_at is not None:
+        session.rollback()
+        return None
+    if lookup.next_at is not None and lookup.next_at > utc_now() + EARLY:
         session.rollback()
         return None
     integration = communication.integration
@@ -219,18 +234,30 @@ def _failed(session: Session, row_id: int, problem: ConnectionProblem) -> None:
     if lookup is None or lookup.done_at is not None:
         session.rollback()
         return
-    lookup.problem, lookup.failures = problem.code, lookup.failures + 1
+    was_called = problem.code != TURNED_AWAY
+    lookup.problem, lookup.failures = problem.code, lookup.failures + was_called
     if problem.needs_consent:
         lookup.next_at = None
     elif problem.retry_after is None:
         lookup.done_at, lookup.next_at = utc_now(), None
         _let_go(session, lookup)
+    elif problem.for_all:
+        # Whoever comes back in the same moment only finds the others there.
+        _again(session, lookup, problem.retry_after + _noise.uniform(0, seconds_for(session, lookup.integration_id)))
     else:
         # Not all at once: many lookups may have met the same fault at the same moment.
-        spread = 1 + secrets.randbelow(50) / 100
-        pause = min(FIRST_PAUSE * 2 ** min(lookup.failures - 1, 10) * spread, LONGEST_PAUSE)
+        pause = min(FIRST_PAUSE * 2 ** min(lookup.failures - 1, 10) * _noise.uniform(1, 1.5), LONGEST_PAUSE)
         _again(session, lookup, max(pause, min(problem.retry_after, LONGEST_PAUSE)))
     session.commit()
+
+
+def seconds_for(session: Session, integration_id: int) -> float:
+    """How long the lookups take that an integration has open, of a very long line its beginning."""
+    open_ones = select(Lookup.communication_id).where(Lookup.integration_id == integration_id, Lookup.done_at.is_(None))
+    number = session.scalar(select(func.count()).select_from(open_ones.limit(LONGEST_LINE).subquery())) or 0
+    integration = session.get(Integration, integration_id)
+    pace = authorizations.connection_of(integration.vendor).looks_per_second if integration else 1.0
+    return number / pace
 
 
 def _again(session: Session, lookup: Lookup, seconds: float) -> None:

@@ -98,6 +98,7 @@ class Lookup(Base):
 
     ``looks`` counts answers, ``failures`` the tries without one since the last answer; ``missing`` are the parts that
     the last answer did not have, ``complete`` says that there are none. ``done_at`` is None while somebody is to look.
+    A job is due at ``next_at``; None where nobody can be asked.
     An outside cabinet is told nothing of the communication before ``awaited_until``; None when nothing is waited for.
     """
 

@@ -26,15 +26,22 @@ class ConnectionProblem(Exception):
     sentence; ``detail`` is the vendor's own, without secrets.
 
     ``needs_consent``: nothing will work before somebody connects anew. ``retry_after``: seconds after which another try
-    makes sense, None when none does.
+    makes sense, None when none does. ``for_all``: the whole account is left alone for so long, and it says nothing of
+    what was asked for.
     """
 
     def __init__(
-        self, code: str, *, detail: str = "", retry_after: float | None = None, needs_consent: bool = False
+        self,
+        code: str,
+        *,
+        detail: str = "",
+        retry_after: float | None = None,
+        needs_consent: bool = False,
+        for_all: bool = False,
     ) -> None:
         super().__init__(f"{code} {detail}".strip())
         self.code, self.detail = code, detail[:500]
-        self.retry_after, self.needs_consent = retry_after, needs_consent
+        self.retry_after, self.needs_consent, self.for_all = retry_after, needs_consent, for_all
 
 
 @dataclass(frozen=True)
@@ -137,6 +144,8 @@ class Connection(Protocol):
 
     #: Hosts that may be called (webapp.http.Client).
     hosts: Sequence[str]
+    #: How many conversations can be asked about in a second, at the rate that the server allows.
+    looks_per_second: float
     #: What the vendor's users call the address of their account, and a line about the subscription by one click.
     url_label: str
     hook_hint: Any
@@ -185,7 +194,7 @@ class Connection(Protocol):
         ...
 
     def account(self, link: Link) -> VendorAccount:
-        """Whose connection this is."""
+        """Whose connection this is. Asked through a pause, too; an answer ends it."""
         ...
 
     def fields(self, link: Link) -> list[LeadField]:

@@ -35,10 +35,10 @@ MOST_PAGES = 200
 
 
 class Api:
-    """Calls of one authorization."""
+    """Calls of one authorization. ``knocks``: they are made in a pause, too, and the first good answer ends it."""
 
-    def __init__(self, link: Link) -> None:
-        self._link = link
+    def __init__(self, link: Link, *, knocks: bool = False) -> None:
+        self._link, self._knocks, self._in_pause = link, knocks, False
 
     def get(self, path: str, query: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
         """The answer as an object, None where nothing was found (204). Raises ConnectionProblem."""
@@ -83,9 +83,17 @@ class Api:
 
     def _send(self, access: Access, method: str, path: str, body: Any) -> requests.Response:
         asked_at = time.time()
-        wait = pacing.reserve(self._link.engine, self._lane(access), assumptions.REQUESTS_PER_SECOND, now=asked_at)
+        wait = pacing.reserve(
+            self._link.engine,
+            self._lane(access),
+            assumptions.REQUESTS_PER_SECOND,
+            now=asked_at,
+            patience=LONGEST_WAIT,
+        )
         if wait > LONGEST_WAIT:
-            raise ConnectionProblem("paused", retry_after=wait)
+            if not self._knocks:
+                raise ConnectionProblem("paused", retry_after=wait, for_all=True)
+            wait, self._in_pause = 0.0, True
         # The place counts from when it was asked for, however long the database took to give it.
         time.sleep(max(0.0, asked_at + wait - time.time()))
         headers = {
@@ -112,6 +120,9 @@ class Api:
 
     def _understood(self, answer: requests.Response, access: Access, path: str) -> dict[str, Any] | None:
         status = answer.status_code
+        if 200 <= status < 300 and self._in_pause:
+            pacing.resume(self._link.engine, self._lane(access))
+            self._in_pause = False
         if status == 204 or (200 <= status < 300 and not answer.content.strip()):
             return None
         told = _object(answer)
@@ -140,7 +151,7 @@ class Api:
                 return ConnectionProblem("no_rights", detail=detail)
             seconds = seconds or PAUSES[status]
             pacing.pause(self._link.engine, self._lane(access), seconds)
-            return ConnectionProblem(code, detail=detail, retry_after=seconds)
+            return ConnectionProblem(code, detail=detail, retry_after=seconds, for_all=True)
         if status == 404:
             return ConnectionProblem("not_found", detail=detail)
         if status >= 500:

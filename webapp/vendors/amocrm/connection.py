@@ -28,6 +28,7 @@ class AmocrmConnection:
     """Implements webapp.vendors.connection.Connection."""
 
     hosts = addresses.HOSTS
+    looks_per_second = assumptions.REQUESTS_PER_SECOND / looking.MOST_CALLS
     url_template, token_url_template = addresses.urls("")
     url_label = "AmoCRM URL"
     hook_hint = HOOK_HINT
@@ -72,7 +73,7 @@ class AmocrmConnection:
 
     def account(self, link: Link) -> VendorAccount:
         """See Connection.account."""
-        told = Api(link).get(ACCOUNT) or {}
+        told = Api(link, knocks=True).get(ACCOUNT) or {}
         account_id = number(told.get("id"))
         if account_id is None:
             raise ConnectionProblem("unreadable", retry_after=30)

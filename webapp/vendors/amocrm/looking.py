@@ -21,6 +21,9 @@ from .values import line, moment, number
 #: The option that holds the number of the field with the session.
 FIELD_OPTION = "session_field"
 
+#: Calls of one look: talk, lead, contact.
+MOST_CALLS = 3
+
 _LONGEST_PHONE = 100
 
 
