@@ -239,6 +239,30 @@ def test_what_is_gone_is_said_and_the_rest_is_kept(stage: Stage, gone: str, miss
     assert stage.communication().contact_phone == (None if gone == "contact" else "+79000000101")
 
 
+@pytest.mark.parametrize("own_card", ["there", "deleted", "refused", "unknown"])
+def test_the_request_is_of_who_wrote_and_only_else_of_the_leads_main_contact(stage: Stage, own_card: str):
+    """A lead may have several contacts: a wife writes about her husband's order."""
+    stage.subscribe()
+    main = stage.amo.create_contact("Иван", ["8 900 000-00-07"], [])["id"]
+    own = stage.amo.create_contact("Мария", ["8 900 000-00-08"], [])["id"]
+    lead = stage.amo.create_lead(contacts=[main, own])["id"]
+    talk = stage.amo.create_talk(lead, contact=own)["id"]
+    if own_card == "unknown":
+        stage.amo.state.tenant().talks[talk].contact_id = None
+    stage.amo.close_talk(talk)
+    if own_card == "deleted":
+        stage.amo.delete_contact(own)
+    if own_card == "refused":
+        stage.amo.faults.add([{"on": "contact", "do": "403"}])
+    stage.look_up()
+    told = stage.communication()
+    is_own = own_card == "there"
+    assert (told.contact_phone, told.details["contact_card"]) == (
+        ("+79000000008", "talk") if is_own else ("+79000000007", "lead")
+    )
+    assert stage.lookup().complete
+
+
 def test_the_contact_of_an_incoming_lead_comes_when_it_is_accepted(stage: Stage):
     """Contract 3.2: before that it is not to be had."""
     stage.subscribe()

@@ -55,8 +55,7 @@ def look(api: Api, url: str, known: Known, options: Mapping[str, Any], region: s
     lead = part("lead", f"/api/v4/leads/{lead_id}?with=contacts") if lead_id else None
     if lead_id is None:
         missing.append("entity")
-    contact_id = _main_contact(lead) or number(talk.get("contact_id"))
-    contact = part("contact", f"/api/v4/contacts/{contact_id}" if contact_id else None)
+    contact, card = _who_wrote(part, missing, number(talk.get("contact_id")), _main_contact(lead))
     wanted = options.get(FIELD_OPTION)
     value = _field_value(lead, wanted) if wanted else None
     if lead is not None and wanted and value is None:
@@ -64,7 +63,26 @@ def look(api: Api, url: str, known: Known, options: Mapping[str, Any], region: s
     said = _conversation(talk, lead, contact, value, known.reference, region, now)
     began = moment(talk.get("created_at"), now) or known.started_at
     details = dict(said.details) | _lead_details(lead, lead_id, url, began, now)
+    if card:
+        details["contact_card"] = card
     return Finding(replace(said, details=details), tuple(missing), value, lead_id)
+
+
+def _who_wrote(
+    part: Any, missing: list[str], own: str | None, main: str | None
+) -> tuple[dict[str, Any] | None, str | None]:
+    """The card of the talk's contact, or where that is not to be had of the lead's main one; and whose it is."""
+    before = len(missing)
+    contact = part("contact", f"/api/v4/contacts/{own or main}" if own or main else None)
+    if contact is not None:
+        return contact, "talk" if own else "lead"
+    if own and main and main != own:
+        contact = part("contact", f"/api/v4/contacts/{main}")
+        if contact is not None:
+            del missing[before:]
+            return contact, "lead"
+        del missing[before + 1 :]
+    return None, None
 
 
 def absent(api: Api, path: str) -> dict[str, Any] | None:
