@@ -24,6 +24,7 @@ def name(columns):
 
 
 def upgrade():
+    op.add_column("vendor_authorization", sa.Column("unsure_since", sa.DateTime(timezone=True)))
     op.add_column("lookup", sa.Column("awaited_until", sa.DateTime(timezone=True)))
     # What is open now is waited for as if it had just been asked.
     until = "now() + interval '1 day'" if op.get_bind().dialect.name == "postgresql" else "datetime('now', '+1 day')"
@@ -37,3 +38,4 @@ def downgrade():
     for _condition, columns in reversed(INDEXES):
         op.drop_index(name(columns), "lookup")
     op.drop_column("lookup", "awaited_until")
+    op.drop_column("vendor_authorization", "unsure_since")

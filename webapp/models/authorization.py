@@ -40,6 +40,8 @@ class Authorization(Numbered, Base):
     (Connection.explain). ``lead_fields`` is the list as last read. ``applied_hash`` is that of the tokens which a
     configuration file gave last: they are spent soon after, and applying the file again must not bring them back.
 
+    ``unsure_since``: the vendor refuses new tokens since then without saying that the old ones are dead.
+
     ``lease_owner`` may refresh the tokens until ``lease_until``, nobody else; no transaction is open meanwhile.
     """
 
@@ -75,6 +77,7 @@ class Authorization(Numbered, Base):
     applied_hash: Mapped[str | None] = mapped_column(String(64))
     lease_owner: Mapped[str | None] = mapped_column(String(64))
     lease_until: Mapped[datetime | None]
+    unsure_since: Mapped[datetime | None]
 
     account: Mapped[Account] = relationship()
 
@@ -83,13 +86,22 @@ class Authorization(Numbered, Base):
         """True while the vendor may be spoken to."""
         return self.state == AuthorizationState.CONNECTED
 
+    @property
+    def may_be_tried(self) -> bool:
+        """True when it is broken and its tokens were kept: they are good once the settings are."""
+        return self.state == AuthorizationState.BROKEN and bool(self.refresh_token)
+
+    def try_again(self) -> None:
+        """Take it for connected: the vendor will say."""
+        self.state, self.unsure_since = AuthorizationState.CONNECTED, None
+
     def say_problem(self, code: str | None, detail: str = "") -> None:
         """Keep what is wrong, or that nothing is."""
         self.problem, self.problem_detail = code, detail[:500] or None
 
     def forget_tokens(self, state: AuthorizationState) -> None:
         """Give the tokens up; settings stay, so that connecting anew is one click."""
-        self.access_token = self.refresh_token = self.expires_at = None
+        self.access_token = self.refresh_token = self.expires_at = self.unsure_since = None
         self.state = state
 
 

@@ -27,7 +27,8 @@ class ConnectionProblem(Exception):
 
     ``needs_consent``: nothing will work before somebody connects anew. ``retry_after``: seconds after which another try
     makes sense, None when none does. ``for_all``: the whole account is left alone for so long, and it says nothing of
-    what was asked for.
+    what was asked for. ``spent``: the tokens will never be good again. ``unsure``: a refusal that does not say why, so
+    that the tokens may be good all the same.
     """
 
     def __init__(
@@ -38,10 +39,13 @@ class ConnectionProblem(Exception):
         retry_after: float | None = None,
         needs_consent: bool = False,
         for_all: bool = False,
+        spent: bool = False,
+        unsure: bool = False,
     ) -> None:
         super().__init__(f"{code} {detail}".strip())
         self.code, self.detail = code, detail[:500]
         self.retry_after, self.needs_consent, self.for_all = retry_after, needs_consent, for_all
+        self.spent, self.unsure = spent, unsure
 
 
 @dataclass(frozen=True)
