@@ -271,6 +271,16 @@ def _find(session: Session, integration: Integration, occasion: Occasion, told: 
     return None if number is None else session.get(Communication, number, populate_existing=True)
 
 
+def link_events(session: Session, integration: Integration, told: Conversation, events: Iterable[int]) -> None:
+    """Tie events to the communication of a conversation, if it is one."""
+    connection = session.connection()
+    key = {"integration_id": integration.id, "type": str(told.type), "vendor_id": told.vendor_id}
+    number = connection.execute(_FIND, key).scalar()
+    if number is not None:
+        rows = [{"event_id": event, "communication_id": number} for event in events]
+        connection.execute(_LINK[dialect_of(connection)], rows)
+
+
 def _channel_of_page(clues: dict[str, Any]) -> str | None:
     """A page's address is told for the site's own widget only (J-04), so a chat that has one came from the site."""
     return "site" if clues.get("page_url") else None

@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 from flask import current_app
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session, undefer
 
 from webapp import authorizations, queue
@@ -17,7 +17,7 @@ from webapp.authorizations import OpenLink
 from webapp.cabinets import cabinet_of
 from webapp.conversation import ConversationType, Reading
 from webapp.extensions import db
-from webapp.intake import process
+from webapp.intake import process_waiting
 from webapp.models import (
     Communication,
     Integration,
@@ -49,6 +49,9 @@ TURNED_AWAY = "paused"
 
 #: How many open lookups are counted to find one a place behind them.
 LONGEST_LINE = 2000
+
+#: Events that waited and are read in one transaction.
+HEARD = 100
 
 #: A job that comes earlier than this before its time is another one's forerunner.
 EARLY = timedelta(seconds=2)
@@ -112,8 +115,13 @@ def _begin(session: Session, row_id: int) -> _Errand | None:
     if lookup.next_at is not None and lookup.next_at > utc_now() + EARLY:
         session.rollback()
         return None
+    _hear_what_waited(session, row_id)
+    lookup = session.get(Lookup, row_id, populate_existing=True)
+    communication = session.get(Communication, row_id, populate_existing=True)
+    if lookup is None or communication is None:
+        session.rollback()
+        return None
     integration = communication.integration
-    _hear_what_waited(session, integration, communication)
     authorization = integration.authorization
     if authorization is None or not authorization.connected:
         # It is taken up again by resume_lookups when somebody has connected.
@@ -138,19 +146,33 @@ def _known(communication: Communication, missing: list[str]) -> Known:
     return Known(communication.vendor_id, lead, communication.client, communication.started_at)
 
 
-def _hear_what_waited(session: Session, integration: Integration, communication: Communication) -> None:
-    """Read the events again that spoke of this conversation before it was a communication."""
-    waiting = session.scalars(
-        select(WaitingEvent).where(
-            WaitingEvent.integration_id == integration.id, WaitingEvent.vendor_id == communication.vendor_id
+def _hear_what_waited(session: Session, communication_id: int) -> None:
+    """Read the events again that spoke of this conversation before it was a communication; a part of them at a time,
+    for on SQLite nobody else's webhook is written meanwhile. Commits."""
+    while True:
+        communication = session.get(Communication, communication_id, populate_existing=True)
+        if communication is None:
+            return
+        integration, vendor_id = communication.integration, communication.vendor_id
+        these = (WaitingEvent.integration_id == integration.id, WaitingEvent.vendor_id == vendor_id)
+        numbers = session.scalars(
+            select(WaitingEvent.event_id).where(*these).order_by(WaitingEvent.event_id).limit(HEARD).with_for_update()
+        ).all()
+        if not numbers:
+            return
+        session.execute(
+            delete(WaitingEvent)
+            .where(*these, WaitingEvent.event_id.in_(numbers))
+            .execution_options(synchronize_session=False)
         )
-    ).all()
-    for one in waiting:
-        event = session.get(WebhookEvent, one.event_id, options=[undefer(WebhookEvent.body)])
-        session.delete(one)
-        session.flush()
-        if event is not None:
-            process(session, integration, event)
+        events = session.scalars(
+            select(WebhookEvent)
+            .options(undefer(WebhookEvent.body))
+            .where(WebhookEvent.id.in_(numbers))
+            .order_by(WebhookEvent.id)
+        ).all()
+        process_waiting(session, integration, events, vendor_id)
+        session.commit()
 
 
 def _write(session: Session, row_id: int, finding: Finding) -> bool:
