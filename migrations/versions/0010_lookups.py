@@ -24,6 +24,8 @@ def name(columns):
 
 
 def upgrade():
+    op.add_column("reconciliation", sa.Column("cursor", sa.Text()))
+    op.add_column("reconciliation", sa.Column("through", sa.DateTime(timezone=True)))
     op.add_column("vendor_authorization", sa.Column("unsure_since", sa.DateTime(timezone=True)))
     op.add_column("lookup", sa.Column("awaited_until", sa.DateTime(timezone=True)))
     # What is open now is waited for as if it had just been asked.
@@ -39,3 +41,5 @@ def downgrade():
         op.drop_index(name(columns), "lookup")
     op.drop_column("lookup", "awaited_until")
     op.drop_column("vendor_authorization", "unsure_since")
+    op.drop_column("reconciliation", "through")
+    op.drop_column("reconciliation", "cursor")

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, Column, ForeignKey, Index, String, Table, UniqueConstraint
+from sqlalchemy import JSON, Column, ForeignKey, Index, String, Table, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from .account import Account
@@ -150,7 +150,10 @@ class WaitingEvent(Base):
 
 class Reconciliation(Numbered, Base):
     """A look at the vendor's side for conversations that ended unheard. ``ordered_by`` is None for the one row that
-    comes back by itself: its ``since`` is where the next look begins."""
+    comes back by itself: its ``since`` is where the next look begins.
+
+    ``cursor``: only a part was read, and the next look goes on there; the list is read up to ``through`` then.
+    """
 
     __tablename__ = "reconciliation"
     __table_args__ = (Index(None, "integration_id", "id"),)
@@ -162,4 +165,6 @@ class Reconciliation(Numbered, Base):
     seen: Mapped[int] = mapped_column(default=0)
     found: Mapped[int] = mapped_column(default=0)
     problem: Mapped[str | None] = mapped_column(String(50))
+    cursor: Mapped[str | None] = mapped_column(Text)
+    through: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]

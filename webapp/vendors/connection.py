@@ -143,6 +143,19 @@ class Finding:
     lead: str | None = None
 
 
+@dataclass(frozen=True)
+class Ended:
+    """Conversations that ended in some time: id, and a body that tells of each as a webhook would.
+
+    ``cursor``: where to read on, because this is only a part; None at the end. ``problem``: why it is only a part, or
+    what could not be read on the way.
+    """
+
+    conversations: Sequence[tuple[str, bytes]]
+    cursor: str | None = None
+    problem: ConnectionProblem | None = None
+
+
 class Connection(Protocol):
     """How a vendor's server is spoken to. Everything here may raise ConnectionProblem."""
 
@@ -225,8 +238,9 @@ class Connection(Protocol):
         """What the server knows of a conversation. ``options`` are the integration's, ``region`` the account's."""
         ...
 
-    def closed_since(self, link: Link, since: datetime, until: datetime) -> list[tuple[str, bytes]]:
-        """The conversations that ended in this time: id, and a body that tells of it as a webhook would."""
+    def closed_since(self, link: Link, since: datetime, until: datetime, cursor: str | None) -> Ended:
+        """The conversations that ended in this time, or a part of them; ``cursor`` is that of the part before. Raises
+        ConnectionProblem when there is nothing to tell."""
         ...
 
     def explain(self, code: str) -> Any:

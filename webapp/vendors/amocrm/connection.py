@@ -9,7 +9,17 @@ from urllib.parse import urlencode
 
 from webapp.http import Client
 from webapp.settings import Settings
-from webapp.vendors.connection import Access, ConnectionProblem, Finding, Known, LeadField, Link, Tokens, VendorAccount
+from webapp.vendors.connection import (
+    Access,
+    ConnectionProblem,
+    Ended,
+    Finding,
+    Known,
+    LeadField,
+    Link,
+    Tokens,
+    VendorAccount,
+)
 
 from . import assumptions, fields, looking, oauth, talks
 from . import hosts as addresses
@@ -120,9 +130,9 @@ class AmocrmConnection:
         """See Connection.look."""
         return looking.look(Api(link), link.access().url, known, options, region, now)
 
-    def closed_since(self, link: Link, since: datetime, until: datetime) -> list[tuple[str, bytes]]:
+    def closed_since(self, link: Link, since: datetime, until: datetime, cursor: str | None) -> Ended:
         """See Connection.closed_since."""
-        return talks.closed_since(Api(link), since, until)
+        return talks.closed_since(Api(link), since, until, cursor)
 
     def explain(self, code: str) -> Any:
         """See Connection.explain."""
