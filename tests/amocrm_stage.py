@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from tests.doubles.amocrm import AmoDouble
@@ -123,8 +123,10 @@ class Stage:
         jobs.handlers(self.app)[job](row_id)
 
     def look_up(self) -> None:
-        """Do every lookup that is open, once."""
+        """Do every lookup that is open, once, as if its time had come."""
         self.session.rollback()
+        self.session.execute(update(Lookup).where(Lookup.next_at.is_not(None)).values(next_at=utc_now()))
+        self.session.commit()
         open_ones = self.session.scalars(select(Lookup.communication_id).where(Lookup.done_at.is_(None))).all()
         self.session.rollback()
         for number in open_ones:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.amocrm_stage import Stage, on_stage
 from tests.factories import make_campaign, make_site, make_visit
+from webapp.jobs import look_up
 from webapp.models import Account, EventState, utc_now
 
 
@@ -90,6 +91,27 @@ def test_messages_give_the_request_its_text_and_wait_for_the_end_of_the_talk(sta
     assert [row["text"] for row in told.messages] == ["Есть шторы? Мой номер 8 900 000-12-34", "И карнизы?"]
     assert told.contact_phone == "+79000000101", "the card goes before what is found in the text"
     assert {one.id for event in stage.events() for one in event.communications} == {told.id}
+
+
+def test_a_long_talk_is_heard_part_by_part_and_whole(stage: Stage, monkeypatch):
+    """On SQLite nobody's webhook is written while one of these transactions lasts."""
+    monkeypatch.setattr(look_up, "HEARD", 10)
+    transactions = []
+    heard = look_up.process_waiting
+    monkeypatch.setattr(look_up, "process_waiting", lambda *told: (transactions.append(len(told[2])), heard(*told)))
+    stage.subscribe(with_text=True)
+    talk = stage.talk()
+    for number in range(35):
+        stage.amo.message(talk, f"Сообщение {number}" + (", мой номер 8 900 000-12-34" if number == 3 else ""))
+    stage.amo.delete_contact(stage.amo.state.tenant().talks[talk].contact_id)
+    stage.amo.close_talk(talk)
+    stage.look_up()
+    told = stage.communication()
+    assert len(told.messages) == len({row["text"] for row in told.messages}) == 35
+    assert told.contact_phone == "+79000001234", "a later message without a phone does not take it away"
+    assert {one.id for event in stage.events() for one in event.communications} == {told.id}
+    assert all(event.processed_at for event in stage.events())
+    assert transactions == [10, 10, 10, 5]
 
 
 def test_a_phone_in_the_text_is_taken_when_the_card_has_none(stage: Stage):
@@ -237,6 +259,30 @@ def test_what_is_gone_is_said_and_the_rest_is_kept(stage: Stage, gone: str, miss
     stage.look_up()
     assert stage.lookup().missing == [missing]
     assert stage.communication().contact_phone == (None if gone == "contact" else "+79000000101")
+
+
+@pytest.mark.parametrize("own_card", ["there", "deleted", "refused", "unknown"])
+def test_the_request_is_of_who_wrote_and_only_else_of_the_leads_main_contact(stage: Stage, own_card: str):
+    """A lead may have several contacts: a wife writes about her husband's order."""
+    stage.subscribe()
+    main = stage.amo.create_contact("Иван", ["8 900 000-00-07"], [])["id"]
+    own = stage.amo.create_contact("Мария", ["8 900 000-00-08"], [])["id"]
+    lead = stage.amo.create_lead(contacts=[main, own])["id"]
+    talk = stage.amo.create_talk(lead, contact=own)["id"]
+    if own_card == "unknown":
+        stage.amo.state.tenant().talks[talk].contact_id = None
+    stage.amo.close_talk(talk)
+    if own_card == "deleted":
+        stage.amo.delete_contact(own)
+    if own_card == "refused":
+        stage.amo.faults.add([{"on": "contact", "do": "403"}])
+    stage.look_up()
+    told = stage.communication()
+    is_own = own_card == "there"
+    assert (told.contact_phone, told.details["contact_card"]) == (
+        ("+79000000008", "talk") if is_own else ("+79000000007", "lead")
+    )
+    assert stage.lookup().complete
 
 
 def test_the_contact_of_an_incoming_lead_comes_when_it_is_accepted(stage: Stage):

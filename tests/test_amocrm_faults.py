@@ -10,9 +10,11 @@ from sqlalchemy import select, text
 
 from tests.amocrm_stage import Stage, on_stage
 from tests.factories import make_task
+from tests.views.acting import enter_as, said
 from webapp import pacing, queue
 from webapp.extensions import db
-from webapp.models import AuthorizationState, Lane, Lookup, Task, TaskKind, utc_now
+from webapp.models import Account, AuthorizationState, Lane, Lookup, Task, TaskKind, utc_now
+from webapp.vendors.amocrm import talks
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def jobs_of(stage: Stage, name: str) -> int:
 
 
 PASSING = [
-    *("500", "502 html", "503", "504", "drop", "half json", "reset", "200 html", "402", "403", "403 113"),
+    *("500", "502 html", "503", "504", "drop", "half json", "reset", "200 html", "402", "403 113"),
     *("429 body", "429 header", "429 neither"),
 ]
 
@@ -64,7 +66,7 @@ def test_the_account_is_left_alone_for_as_long_as_it_wants(stage: Stage, fault: 
     """Contract 3.4: repeated excess ends in a ban, so all workers keep the pause."""
     stage.subscribe()
     stage.amo.close_talk(stage.talk())
-    stage.amo.faults.add([{"on": "lead", "do": fault}])
+    stage.amo.faults.add([{"on": "lead", "do": fault}, {"on": "account", "do": fault}])
     stage.look_up()
     called = stage.amo.recorder.counts["lead"]
     stage.look_up()
@@ -265,3 +267,49 @@ def test_an_amocrm_without_a_list_of_talks_is_asked_for_events(stage: Stage, eve
     stage.amo.close_talk(missed)
     reconcile(stage)
     assert stage.communication().vendor_id == str(missed)
+
+
+@pytest.fixture
+def small_parts(monkeypatch):
+    """Lists of a few rows a page, a few pages at a time."""
+    for name, value in {"PAGE_SIZE": 2, "PAGES": 2, "EVENTS_A_PAGE": 2, "PAGES_OF_EVENTS": 1}.items():
+        monkeypatch.setattr(talks, name, value)
+
+
+@pytest.mark.parametrize("listed", [{}, {"talks_list": "404", "events": "all"}], ids=["talks", "events"])
+def test_a_list_that_was_cut_is_said_to_be_a_part_and_read_on(stage: Stage, small_parts, app, session, listed):
+    """B3: «all is well» is said of a whole list only."""
+    reconcile(stage)
+    begun = stage.reconciliations()[0].since
+    stage.amo.configure({"switches": {"delivery": "lost", "talks_order": "oldest first", **listed}})
+    closed = {str(talk) for talk in (stage.talk() for _ in range(9)) if stage.amo.close_talk(talk)}
+    reconcile(stage)
+    [row] = stage.reconciliations()
+    assert (row.problem, row.since, bool(row.cursor)) == ("partial", begun, True)
+    some = {one.vendor_id for one in stage.communications()}
+    assert some < closed
+    page = said(enter_as(app, session, session.get(Account, stage.account_id)).get("/a/romashka/integrations/amo"))
+    assert "Прочитана часть списка" in page
+    assert jobs_of(stage, "reconcile") >= 2, "it goes on at once"
+    for _ in range(9):
+        if stage.reconciliations()[0].cursor:
+            stage.run("reconcile", row.id)
+    [row] = stage.reconciliations()
+    assert (row.problem, row.cursor, row.found) == (None, None, 9)
+    assert row.since > begun
+    assert {one.vendor_id for one in stage.communications()} == closed
+
+
+def test_what_goes_wrong_in_the_middle_of_a_list_keeps_what_was_read(stage: Stage, small_parts, monkeypatch):
+    monkeypatch.setattr(talks, "PAGES", 100)
+    reconcile(stage)
+    begun = stage.reconciliations()[0].since
+    stage.amo.configure({"switches": {"delivery": "lost", "talks_order": "oldest first"}})
+    for _ in range(9):
+        stage.amo.close_talk(stage.talk())
+    stage.amo.faults.add([{"on": "talks", "do": "500", "skip": 2}])
+    reconcile(stage)
+    [row] = stage.reconciliations()
+    assert (row.problem, row.since, len(stage.communications())) == ("server_error", begun, 4)
+    reconcile(stage)
+    assert (stage.reconciliations()[0].problem, len(stage.communications())) == (None, 9)

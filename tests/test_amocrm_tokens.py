@@ -12,10 +12,13 @@ import pytest
 from sqlalchemy import text
 
 from tests.amocrm_stage import Stage, on_stage
-from webapp.authorizations import OpenLink
+from tests.views.acting import enter_as
+from webapp.authorizations import LEASE, OpenLink
 from webapp.extensions import db
-from webapp.models import AuthorizationState, utc_now
+from webapp.http import LONGEST_ANSWER_SECONDS, Client
+from webapp.models import Account, Authorization, AuthorizationState, utc_now
 from webapp.vendors import registry
+from webapp.vendors.amocrm.oauth import TIMEOUT
 from webapp.vendors.connection import ConnectionProblem
 
 
@@ -182,7 +185,6 @@ def test_what_passes_leaves_the_connection_as_it_is(stage: Stage, fault: str):
         ("hint account", "wrong_account"),
         ("hint token revoked", "token_revoked"),
         ("hint token invalid", "token_invalid"),
-        ("no hint", "token_refused"),
     ],
 )
 @pytest.mark.parametrize("status", [400, 401])
@@ -198,13 +200,102 @@ def test_every_refusal_is_a_broken_connection_with_words_of_its_own(stage: Stage
     assert str(registry()["amocrm"].connection.explain(code)) != str(registry()["amocrm"].connection.explain("?"))
 
 
-@pytest.mark.parametrize("reply", ["no refresh_token", "200 error"])
-def test_a_good_answer_without_tokens_is_none(stage: Stage, reply: str):
-    stage.amo.configure({"switches": {"token_reply": reply}})
+@pytest.mark.parametrize(
+    ("fault", "reply"), [("no hint", "normal"), ("403 ban", "normal"), (None, "no refresh_token"), (None, "200 error")]
+)
+def test_a_refusal_without_a_reason_costs_no_tokens(stage: Stage, fault: str | None, reply: str):
+    """It may come from a server before theirs; the pair cannot be had again without a person."""
+    stage.amo.configure({"switches": {"token_reply": reply, "old_refresh_token": "until the new pair is used"}})
+    if fault:
+        stage.amo.faults.add([{"on": "token.refresh", "do": fault}])
+    expire(stage)
+    kept = stage.authorization.refresh_token
+    with pytest.raises(ConnectionProblem) as caught:
+        account(stage)
+    assert (caught.value.needs_consent, bool(caught.value.retry_after)) == (False, True)
+    row = stage.authorization
+    assert (row.state, row.refresh_token) == (AuthorizationState.CONNECTED, kept)
+    assert row.problem, "the page says it"
+    stage.amo.configure({"switches": {"token_reply": "normal"}})
+    assert account(stage).id
+    row = stage.authorization
+    assert (row.problem, row.unsure_since) == (None, None)
+
+
+def test_a_refusal_that_lasts_for_a_day_is_a_broken_connection(stage: Stage):
+    stage.amo.faults.add([{"on": "token.refresh", "do": "no hint", "times": 9}])
+    expire(stage, unsure_since=utc_now() - timedelta(hours=20))
+    with pytest.raises(ConnectionProblem):
+        account(stage)
+    row = stage.authorization
+    assert (row.state, row.problem) == (AuthorizationState.BROKEN, "token_refused")
+    assert row.may_be_tried
+
+
+def test_a_token_that_is_called_dead_once_is_tried_once_more(stage: Stage):
+    stage.amo.faults.add([{"on": "token.refresh", "do": "hint token revoked"}])
+    expire(stage)
+    assert account(stage).id
+    assert (refreshes(stage), stage.authorization.state) == (2, AuthorizationState.CONNECTED)
+
+
+@pytest.mark.parametrize("fault", ["hint client_secret", "hint redirect_uri"])
+def test_wrong_settings_cost_no_tokens_and_are_good_once_they_are_right(stage: Stage, app, session, fault: str):
+    stage.amo.faults.add([{"on": "token.refresh", "do": fault, "times": 2}])
     expire(stage)
     with pytest.raises(ConnectionProblem):
         account(stage)
-    assert stage.authorization.state == AuthorizationState.BROKEN
+    row = stage.authorization
+    assert (row.state, row.may_be_tried) == (AuthorizationState.BROKEN, True)
+    stage.amo.faults.clear()
+    owner = enter_as(app, session, session.get(Account, stage.account_id))
+    owner.post("/a/romashka/integrations/amo/authorization/check")
+    assert (stage.authorization.state, stage.authorization.problem) == (AuthorizationState.CONNECTED, None)
+
+
+def test_a_refresh_of_several_calls_holds_its_lease_to_the_end(stage: Stage, monkeypatch):
+    """A lost answer and another try may take longer than one lease."""
+    stage.amo.configure({"switches": {"old_refresh_token": "until the new pair is used"}})
+    stage.amo.faults.add([{"on": "token.refresh", "do": "lost answer"}])
+    expire(stage)
+    number, left = stage.authorization.id, []
+    stage.session.rollback()
+    send = Client.send
+
+    def watched(client, method, url, *rest, **options):
+        if url.endswith("/oauth2/access_token"):
+            row = stage.authorization
+            left.append(row.lease_until - utc_now())
+            row.lease_until = utc_now() + timedelta(seconds=1)
+            stage.session.commit()
+        return send(client, method, url, *rest, **options)
+
+    monkeypatch.setattr(Client, "send", watched)
+    assert account(stage).id
+    assert [one > LEASE - timedelta(seconds=5) for one in left] == [True, True]
+    assert timedelta(seconds=LONGEST_ANSWER_SECONDS + sum(TIMEOUT)) < LEASE, "no call outlives its lease"
+    assert stage.session.get(Authorization, number, populate_existing=True).lease_owner is None
+
+
+def test_whoever_lost_the_lease_sends_nothing_more(stage: Stage, monkeypatch):
+    """A process that was stopped for minutes: another has refreshed meanwhile."""
+    stage.amo.configure({"switches": {"old_refresh_token": "until the new pair is used"}})
+    stage.amo.faults.add([{"on": "token.refresh", "do": "lost answer"}])
+    expire(stage)
+    send = Client.send
+
+    def overtaken(client, method, url, *rest, **options):
+        if url.endswith("/oauth2/access_token"):
+            row = stage.authorization
+            row.lease_owner = "another"
+            stage.session.commit()
+        return send(client, method, url, *rest, **options)
+
+    monkeypatch.setattr(Client, "send", overtaken)
+    with pytest.raises(ConnectionProblem) as caught:
+        account(stage)
+    assert (caught.value.code, refreshes(stage)) == ("busy", 1)
+    assert stage.authorization.lease_owner == "another"
 
 
 @pytest.mark.parametrize("reply", ["no server_time", "extra keys", "opaque access token"])

@@ -62,3 +62,19 @@ def test_no_place_is_given_twice_to_many_who_ask_at_once(engine: Engine) -> None
         waits = list(pool.map(lambda _: pacing.reserve(engine, "amo:1", 10, now=NOW), range(40)))
 
     assert sorted(waits) == pytest.approx([place / 10 for place in range(40)], abs=1e-5)
+
+
+def test_who_would_wait_too_long_takes_no_place(engine: Engine) -> None:
+    pacing.pause(engine, "amo:1", 300, now=NOW)
+
+    waits = [pacing.reserve(engine, "amo:1", 1, now=NOW, patience=20) for _ in range(50)]
+
+    assert waits == pytest.approx([300] * 50, abs=1e-6)
+    assert pacing.reserve(engine, "amo:1", 1, now=NOW) == pytest.approx(300, abs=1e-6)
+
+
+def test_who_is_patient_enough_takes_a_place(engine: Engine) -> None:
+    waits = [pacing.reserve(engine, "amo:1", 1, now=NOW, patience=2) for _ in range(4)]
+
+    assert waits[:3] == pytest.approx([0, 1, 2], abs=1e-6)
+    assert waits[3] > 2

@@ -30,8 +30,12 @@ log = structlog.get_logger()
 #: Tokens are refreshed so long before their end.
 EARLY = timedelta(minutes=5)
 
-#: Longer than both tries of a refresh take with their timeouts; whoever dies meanwhile holds the others up so long.
-LEASE = timedelta(seconds=60)
+#: Longer than one call may take (webapp.http: to connect, to the first byte, to the last), for it begins anew before
+#: each; whoever dies meanwhile holds the others up so long.
+LEASE = timedelta(seconds=90)
+
+#: Tokens that are refused for so long, however vaguely, are good no more.
+UNSURE_FOR = timedelta(hours=12)
 
 #: Seconds that others wait for a refresh, and between their looks.
 PATIENCE, PAUSE = 45.0, 0.1
@@ -61,6 +65,18 @@ def base_of(settings: Settings, authorization: Authorization) -> str:
     up."""
     known = authorization.redirect_uri.removesuffix(callback_path(authorization.vendor))
     return settings.PUBLIC_URL or known or f"http://127.0.0.1:{settings.PORT}"
+
+
+class _Leased:
+    """Sends for whoever holds the lease, and takes it anew before each call: several may follow one another."""
+
+    def __init__(self, client: Client, renew_lease: Callable[[], None]) -> None:
+        self._client, self._renew_lease = client, renew_lease
+
+    def send(self, *arguments: Any, **options: Any) -> Any:
+        """See webapp.http.Client.send."""
+        self._renew_lease()
+        return self._client.send(*arguments, **options)
 
 
 class OpenLink:
@@ -150,17 +166,29 @@ class OpenLink:
                 self.refused(problem)
             raise
 
+    def _hold_lease(self) -> None:
+        """Begin the lease anew. Raises ConnectionProblem when somebody has taken it over: we were thought dead."""
+        with Session(self.engine) as session, session.begin():
+            held = session.execute(
+                update(Authorization)
+                .where(Authorization.id == self._id, Authorization.lease_owner == self._owner)
+                .values(lease_until=utc_now() + LEASE)
+            ).rowcount
+        if not held:
+            raise ConnectionProblem("busy", retry_after=20)
+
     def _refresh(self, access: Access) -> Access:
         """Ask for a new pair and keep it, with the lease in hand."""
+        client: Any = _Leased(self.client, self._hold_lease)
         try:
             try:
-                tokens = self.connection.refresh(self.client, access)
+                tokens = self.connection.refresh(client, access)
             except ConnectionProblem as problem:
-                moved = self._move(access) if problem.code in MAYBE_MOVED else None
+                moved = self._move(access, client) if problem.code in MAYBE_MOVED else None
                 if moved is None:
                     raise
                 access = moved
-                tokens = self.connection.refresh(self.client, access)
+                tokens = self.connection.refresh(client, access)
         except ConnectionProblem as problem:
             log.warning("refresh_failed", authorization=self._id, code=problem.code)
             return self._transaction(partial(self._not_refreshed, spent=access, problem=problem))
@@ -180,16 +208,19 @@ class OpenLink:
         self._give_back(row)
         if row.connected and row.refresh_token != spent.tokens.refresh_token:
             return self._access(row)
-        if problem.needs_consent:
+        if problem.unsure:
+            row.unsure_since = row.unsure_since or utc_now()
+            row.say_problem(problem.code, problem.detail)
+        if problem.needs_consent or (row.unsure_since and utc_now() - row.unsure_since > UNSURE_FOR):
             self._break(row, problem)
         # What was written is to stay, so the problem is raised by whoever has committed.
         return problem
 
-    def _move(self, access: Access) -> Access | None:
+    def _move(self, access: Access, client: Any = None) -> Access | None:
         """Look up where the account is now, and keep it; None when it is where it was, or nobody knows."""
         try:
             domain = self.connection.clean_domain(
-                self.connection.locate(self.client, access) or "", self._settings.EXTRA_VENDOR_HOSTS
+                self.connection.locate(client or self.client, access) or "", self._settings.EXTRA_VENDOR_HOSTS
             )
         except ValueError:
             return None
@@ -207,7 +238,10 @@ class OpenLink:
 
     def _break(self, row: Authorization, problem: ConnectionProblem) -> None:
         if row.connected:
-            row.forget_tokens(AuthorizationState.BROKEN)
+            if problem.spent:
+                row.forget_tokens(AuthorizationState.BROKEN)
+            # Otherwise they may be good again once somebody has mended what is wrong.
+            row.state = AuthorizationState.BROKEN
             row.say_problem(problem.code, problem.detail)
             log.error("connection_broken", authorization=self._id, code=problem.code)
 
@@ -248,7 +282,7 @@ def keep_tokens(row: Authorization, tokens: Tokens) -> None:
     """Write a pair that the vendor has just given."""
     row.access_token, row.refresh_token, row.expires_at = tokens.access_token, tokens.refresh_token, tokens.expires_at
     row.refreshed_at = utc_now()
-    row.state = AuthorizationState.CONNECTED
+    row.try_again()
     row.say_problem(None)
 
 
@@ -256,7 +290,7 @@ def keep_account(session: Session, row: Authorization, account: VendorAccount, n
     """Write whose connection it is, and let the parsers of its integrations know. Raises ConnectionProblem when it was
     another account's before: what is known of one must not become another's."""
     if row.vendor_account_id and row.vendor_account_id != account.id:
-        raise ConnectionProblem("other_account", detail=account.id, needs_consent=True)
+        raise ConnectionProblem("other_account", detail=account.id, needs_consent=True, spent=True)
     row.vendor_account_id, row.vendor_account_name, row.checked_at = account.id, account.name, now
     row.say_problem(None)
     for integration in integrations_of(session, row):

@@ -6,8 +6,8 @@ intake writes what they say into a Communication.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import IntEnum, StrEnum
 
@@ -140,6 +140,28 @@ class Conversation:
     def finished(self) -> bool:
         """True when the vendor said that this conversation is over."""
         return self.stage is Stage.FINISHED
+
+
+def together(tellings: Sequence[Conversation]) -> Conversation:
+    """Tellings of one conversation as one: all their messages, and of everything else the latest word.
+
+    They are of one stage and begin nothing (no ``started_at``); the clues are those of the first that has any.
+    """
+    placed = sorted(tellings, key=lambda told: told.event_at.timestamp() if told.event_at else 0.0)
+    contact = Contact()
+    for told in placed:
+        said = {name: value for name, value in vars(told.contact).items() if value and name != "from_text"}
+        kept = set(contact.from_text) - said.keys() | set(told.contact.from_text)
+        contact = replace(contact, **said, from_text=tuple(sorted(kept)))
+    last = placed[-1]
+    return replace(
+        last,
+        contact=contact,
+        clues=next((told.clues for told in placed if told.clues != Clues()), last.clues),
+        messages=tuple(message for told in placed for message in told.messages),
+        details={name: value for told in placed for name, value in told.details.items()},
+        channel=next((told.channel for told in reversed(placed) if told.channel), None),
+    )
 
 
 @dataclass(frozen=True)

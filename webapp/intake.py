@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,10 +18,10 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from webapp import metrics
-from webapp.conversation import Reading
+from webapp.conversation import Conversation, Reading, together
 from webapp.logs import redact
 from webapp.models import EventState, Integration, WebhookEvent, utc_now
-from webapp.recording import INSERTS, Occasion, dialect_of, record
+from webapp.recording import INSERTS, Occasion, dialect_of, link_events, record
 from webapp.vendors import VendorRequest, registry
 
 log = structlog.get_logger()
@@ -167,6 +168,35 @@ def process(
     for name, value in _described(reading).items():
         setattr(event, name, value)
     event.state, event.error, event.processed_at = _state(reading, problem), problem, utc_now()
+
+
+def process_waiting(session: Session, integration: Integration, events: Sequence[WebhookEvent], vendor_id: str) -> None:
+    """Read stored events again that waited for one conversation, all at once: to write a long conversation anew for
+    each of its messages takes minutes. What is no plain telling of it is read by itself. The caller commits."""
+    plain: list[tuple[WebhookEvent, Conversation]] = []
+    for event in events:
+        reading, problem = _parse(integration, event.body, event.content_type, event.received_at)
+        only = reading.conversations[0] if len(reading.conversations) == 1 else None
+        is_plain = only and only.waits and only.vendor_id == vendor_id and only.started_at is None
+        same = not plain or (event.channel, event.is_test) == (plain[0][0].channel, plain[0][0].is_test)
+        if not problem and is_plain and same and not reading.client_updates and not reading.widget:
+            plain.append((event, only))
+        else:
+            process(session, integration, event)
+    if not plain:
+        return
+    last = max((event for event, _told in plain), key=lambda event: event.received_at)
+    occasion = Occasion(session.connection(), last.id, last.channel, last.received_at, last.is_test, first=False)
+    told = replace(together([told for _event, told in plain]), waits=True)
+    problem = _try_to_record(session, integration, occasion, Reading(None, conversations=(told,)))
+    for event, _told in plain:
+        if problem:
+            # One of them is the reason, and is to keep it to itself.
+            process(session, integration, event)
+        else:
+            event.processed_at = utc_now()
+    if not problem:
+        link_events(session, integration, told, [event.id for event, _told in plain])
 
 
 def normalise_channel(channel: str | None) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, text
@@ -37,6 +37,9 @@ LONGEST_WIDGET = 100
 #: The job that asks the vendor's server about a communication. Named here, known by nobody below the jobs.
 ASK = "look_up"
 
+#: A cabinet waits for the answer to it no longer than this (A-04; a connection may be broken for days).
+LONGEST_WAIT = timedelta(days=1)
+
 #: Both databases know "insert or leave alone", each by its own name. Statements of the common way are built once.
 INSERTS = {"sqlite": sqlite_insert, "postgresql": postgresql_insert}
 
@@ -46,9 +49,14 @@ _widgets = Widget.__table__
 _lookups = Lookup.__table__.c
 _WAIT = {dialect: build(WaitingEvent.__table__).on_conflict_do_nothing() for dialect, build in INSERTS.items()}
 _ASK_AGAIN = {
-    dialect: build(Lookup.__table__).on_conflict_do_update(
+    dialect: (statement := build(Lookup.__table__)).on_conflict_do_update(
         index_elements=["communication_id"],
-        set_={"done_at": None, "looks": 0},
+        set_={
+            "done_at": None,
+            "looks": 0,
+            "awaited_until": statement.excluded.awaited_until,
+            "next_at": statement.excluded.next_at,
+        },
         where=_lookups.done_at.is_not(None) & ~_lookups.complete,
     )
     for dialect, build in INSERTS.items()
@@ -230,9 +238,7 @@ def _record_conversation(
     if before != _what_decides(communication):
         with session.no_autoflush:
             attribute(session, integration, communication, client)
-    number = _finish(session, integration, occasion, communication, known=known)
-    if told.asks:
-        ask(session, integration, number)
+    _finish(session, integration, occasion, communication, known=known, asks=told.asks)
 
 
 def _let_wait(integration: Integration, occasion: Occasion, told: Conversation) -> None:
@@ -245,7 +251,12 @@ def _let_wait(integration: Integration, occasion: Occasion, told: Conversation) 
 def ask(session: Session, integration: Integration, communication_id: int) -> None:
     """Let a job ask the vendor's server about a communication, unless one is about to or has been told everything."""
     connection = session.connection()
-    values = {"communication_id": communication_id, "integration_id": integration.id}
+    values = {
+        "communication_id": communication_id,
+        "integration_id": integration.id,
+        "awaited_until": (now := utc_now()) + LONGEST_WAIT,
+        "next_at": now,
+    }
     started = {"looks": 0, "failures": 0, "complete": False}
     if connection.execute(_ASK_AGAIN[dialect_of(connection)], values | started).rowcount:
         queue.enqueue(session, ASK, communication_id)
@@ -256,6 +267,16 @@ def _find(session: Session, integration: Integration, occasion: Occasion, told: 
     key = {"integration_id": integration.id, "type": str(told.type), "vendor_id": told.vendor_id}
     number = occasion.connection.execute(_FIND, key).scalar()
     return None if number is None else session.get(Communication, number, populate_existing=True)
+
+
+def link_events(session: Session, integration: Integration, told: Conversation, events: Iterable[int]) -> None:
+    """Tie events to the communication of a conversation, if it is one."""
+    connection = session.connection()
+    key = {"integration_id": integration.id, "type": str(told.type), "vendor_id": told.vendor_id}
+    number = connection.execute(_FIND, key).scalar()
+    if number is not None:
+        rows = [{"event_id": event, "communication_id": number} for event in events]
+        connection.execute(_LINK[dialect_of(connection)], rows)
 
 
 def _channel_of_page(clues: dict[str, Any]) -> str | None:
@@ -277,18 +298,26 @@ def _what_decides(communication: Communication) -> tuple[object, ...]:
 
 
 def _finish(
-    session: Session, integration: Integration, occasion: Occasion, communication: Communication, *, known: bool = True
-) -> int:
-    """Write the communication, tie the event to it, tell the cabinet; gives its number."""
-    number = _write(session, integration, communication, known=known)
+    session: Session,
+    integration: Integration,
+    occasion: Occasion,
+    communication: Communication,
+    *,
+    known: bool = True,
+    asks: bool = False,
+) -> None:
+    """Write the communication, tie the event to it, have the vendor's server asked, tell the cabinet."""
+    number = _write(session, integration, communication, known=known, asks=asks)
     if occasion.id is not None:
         link = {"event_id": occasion.id, "communication_id": number}
         occasion.connection.execute(_LINK[dialect_of(occasion.connection)], link)
-    return number
 
 
-def _write(session: Session, integration: Integration, communication: Communication, *, known: bool = True) -> int:
-    """Write the communication and tell the cabinet; gives its row number."""
+def _write(
+    session: Session, integration: Integration, communication: Communication, *, known: bool = True, asks: bool = False
+) -> int:
+    """Write the communication and tell the cabinet, which waits while the vendor's server is to be asked; gives its
+    row number."""
     communication.updated_at = utc_now()
     if known:
         session.flush()
@@ -296,5 +325,7 @@ def _write(session: Session, integration: Integration, communication: Communicat
     else:
         values = {name: getattr(communication, name) for name in _COLUMNS}
         number = session.connection().execute(_CREATE, values).inserted_primary_key[0]
+    if asks:
+        ask(session, integration, number)
     cabinet_of(integration.account).record(session, number)
     return number

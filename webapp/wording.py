@@ -103,12 +103,21 @@ DETAIL_NAMES = {
     "customer": _l("Покупатель"),
     "lead_url": _l("Сделка в CRM"),
     "lead_age_days": _l("Сделке дней до беседы"),
+    "contact_card": _l("Чей контакт"),
 }
+
+#: Facts that are a code.
+DETAIL_VALUES = {"contact_card": {"talk": _l("того, кто писал"), "lead": _l("главный контакт сделки")}}
 
 
 def detail_name(name: str) -> str:
     """A fact of a conversation as the screen calls it."""
     return str(DETAIL_NAMES.get(name, name))
+
+
+def detail_value(value: str, name: str) -> str:
+    """The value of a fact as the screen says it."""
+    return str(DETAIL_VALUES.get(name, {}).get(value, value))
 
 
 def phone_number(phone: str | None) -> str:

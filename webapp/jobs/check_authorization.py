@@ -14,6 +14,8 @@ from webapp.extensions import db
 from webapp.models import Authorization, AuthorizationState, Integration, utc_now
 from webapp.vendors.connection import ConnectionProblem
 
+from . import ask_refused
+
 #: The job's name is the module's.
 NAME = __name__.rpartition(".")[2]
 
@@ -67,6 +69,8 @@ def check(session: Session, link: OpenLink, row_id: int) -> None:
         # Whoever hears of it writes it into the same row: it must not be held.
         session.rollback()
         raise
+    # One of those that ended for want of rights stands for all: they follow when it is let in.
+    ask_refused.reopen(session, row_id, 1)
     queue.enqueue(session, RESUME, row_id, key=f"{row_id}:{int(time.time()) // 10}")
     session.commit()
     authorizations.read_fields(link, row_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -28,6 +29,9 @@ OVERLAP = timedelta(minutes=30)
 
 #: Communications whose vendor's numbers are compared in one statement, and those recorded in one transaction.
 COMPARED, BATCH = 500, 50
+
+#: Of a look that read a part of the list, and goes on.
+PARTIAL = "partial"
 
 #: Between two tries of a look that somebody ordered.
 LONGEST_PAUSE = 3600.0
@@ -121,27 +125,42 @@ def _reconcile(session: Session, row_id: int) -> None:
     if authorization is None or not authorization.connected or not integration.active:
         _note(session, row_id, problem="not_connected" if integration.active else "off")
         return
-    until = row.until or utc_now()
+    # A list that was cut is read on for the time that it was begun for.
+    until, cursor = row.through or row.until or utc_now(), row.cursor
     since = row.since - OVERLAP if scheduled else row.since
     link = OpenLink(db.engine, current_app.config["SETTINGS"], authorization.id, authorization.vendor)
     number = integration.id
     session.commit()
     try:
-        ended = link.connection.closed_since(link, since, until)
+        ended = link.connection.closed_since(link, since, until, cursor)
     except ConnectionProblem as problem:
-        _note(session, row_id, problem=problem.code)
-        if not scheduled and problem.retry_after is not None:
-            pause = min(max(problem.retry_after, 30.0), LONGEST_PAUSE)
-            queue.enqueue(session, NAME, row_id, delay_seconds=pause)
-            session.commit()
+        # A place that the list does not know any more: it is read from its beginning.
+        _note(session, row_id, problem=problem.code, forget=problem.retry_after is None)
+        _come_back(session, row_id, problem, scheduled)
         return
-    found = _pass_on(session, number, ended)
-    _note(session, row_id, seen=len(ended), found=found, until=until)
+    seen = len(ended.conversations)
+    found = _pass_on(session, number, ended.conversations)
+    code = ended.problem.code if ended.problem else None
+    if ended.cursor:
+        _note_part(session, row_id, code or PARTIAL, ended.cursor, seen, found, until)
+        _come_back(session, row_id, ended.problem, scheduled)
+    else:
+        _note(session, row_id, seen=seen, found=found, until=until, unread=code)
     if found:
-        log.info("reconciled", integration=number, seen=len(ended), found=found)
+        log.info("reconciled", integration=number, seen=seen, found=found, whole=ended.cursor is None)
 
 
-def _pass_on(session: Session, integration_id: int, ended: list[tuple[str, bytes]]) -> int:
+def _come_back(session: Session, row_id: int, problem: ConnectionProblem | None, scheduled: bool) -> None:
+    """Read on soon, or after a problem when another try makes sense; what is scheduled comes back by itself then."""
+    if problem is None:
+        queue.enqueue(session, NAME, row_id, delay_seconds=1)
+    elif not scheduled and problem.retry_after is not None:
+        pause = min(max(problem.retry_after, 30.0), LONGEST_PAUSE)
+        queue.enqueue(session, NAME, row_id, delay_seconds=pause)
+    session.commit()
+
+
+def _pass_on(session: Session, integration_id: int, ended: Sequence[tuple[str, bytes]]) -> int:
     """Accept those of which nothing is known, as if their webhooks had come; gives how many."""
     found = 0
     for begin in range(0, len(ended), BATCH):
@@ -176,15 +195,36 @@ def _note(
     seen: int = 0,
     found: int = 0,
     until: datetime | None = None,
+    unread: str | None = None,
+    forget: bool = False,
 ) -> None:
-    """Keep how it ended. Only a look that went well moves the beginning of the next one."""
+    """Keep how it ended. Only a look that came to the end moves the beginning of the next one. ``unread``: what could
+    not be read on the way; ``forget`` the place where it was cut."""
     row = session.get(Reconciliation, row_id, with_for_update=True, populate_existing=True)
     if row is None:
         session.rollback()
         return
-    row.problem = problem
+    row.problem = problem or unread
+    if forget:
+        row.cursor = row.through = None
     if problem is None:
-        row.finished_at, row.seen, row.found = utc_now(), seen, row.found + found
+        row.finished_at, row.found = utc_now(), row.found + found
+        row.seen = row.seen + seen if row.cursor else seen
+        row.cursor = row.through = None
         if row.ordered_by is None and until is not None:
             row.since = max(row.since, until)
+    session.commit()
+
+
+def _note_part(
+    session: Session, row_id: int, problem: str, cursor: str, seen: int, found: int, until: datetime
+) -> None:
+    """Keep what a part of the list brought, and where to read on."""
+    row = session.get(Reconciliation, row_id, with_for_update=True, populate_existing=True)
+    if row is None:
+        session.rollback()
+        return
+    row.seen = row.seen + seen if row.cursor else seen
+    row.found += found
+    row.problem, row.cursor, row.through = problem, cursor, until
     session.commit()

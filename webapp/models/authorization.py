@@ -6,11 +6,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, Column, ForeignKey, Index, String, Table, UniqueConstraint
+from sqlalchemy import JSON, Column, ForeignKey, Index, String, Table, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from .account import Account
-from .base import Base, BigId, Encrypted, Numbered
+from .base import Base, BigId, Encrypted, Numbered, partial_index
 
 #: Which authorization an integration uses; at most one.
 integration_authorization = Table(
@@ -39,6 +39,8 @@ class Authorization(Numbered, Base):
     cannot be refreshed. ``consent_hash`` is that of the state which one consent may bring back. ``problem`` is a code
     (Connection.explain). ``lead_fields`` is the list as last read. ``applied_hash`` is that of the tokens which a
     configuration file gave last: they are spent soon after, and applying the file again must not bring them back.
+
+    ``unsure_since``: the vendor refuses new tokens since then without saying that the old ones are dead.
 
     ``lease_owner`` may refresh the tokens until ``lease_until``, nobody else; no transaction is open meanwhile.
     """
@@ -75,6 +77,7 @@ class Authorization(Numbered, Base):
     applied_hash: Mapped[str | None] = mapped_column(String(64))
     lease_owner: Mapped[str | None] = mapped_column(String(64))
     lease_until: Mapped[datetime | None]
+    unsure_since: Mapped[datetime | None]
 
     account: Mapped[Account] = relationship()
 
@@ -83,13 +86,22 @@ class Authorization(Numbered, Base):
         """True while the vendor may be spoken to."""
         return self.state == AuthorizationState.CONNECTED
 
+    @property
+    def may_be_tried(self) -> bool:
+        """True when it is broken and its tokens were kept: they are good once the settings are."""
+        return self.state == AuthorizationState.BROKEN and bool(self.refresh_token)
+
+    def try_again(self) -> None:
+        """Take it for connected: the vendor will say."""
+        self.state, self.unsure_since = AuthorizationState.CONNECTED, None
+
     def say_problem(self, code: str | None, detail: str = "") -> None:
         """Keep what is wrong, or that nothing is."""
         self.problem, self.problem_detail = code, detail[:500] or None
 
     def forget_tokens(self, state: AuthorizationState) -> None:
         """Give the tokens up; settings stay, so that connecting anew is one click."""
-        self.access_token = self.refresh_token = self.expires_at = None
+        self.access_token = self.refresh_token = self.expires_at = self.unsure_since = None
         self.state = state
 
 
@@ -98,9 +110,15 @@ class Lookup(Base):
 
     ``looks`` counts answers, ``failures`` the tries without one since the last answer; ``missing`` are the parts that
     the last answer did not have, ``complete`` says that there are none. ``done_at`` is None while somebody is to look.
+    A job is due at ``next_at``; None where nobody can be asked.
+    An outside cabinet is told nothing of the communication before ``awaited_until``; None when nothing is waited for.
     """
 
     __tablename__ = "lookup"
+    __table_args__ = (
+        partial_index("done_at IS NULL", "integration_id", "next_at"),
+        partial_index("problem = 'no_rights'", "integration_id", "communication_id"),
+    )
 
     communication_id: Mapped[int] = mapped_column(
         BigId, ForeignKey("communication.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
@@ -114,6 +132,7 @@ class Lookup(Base):
     looked_at: Mapped[datetime | None]
     next_at: Mapped[datetime | None]
     done_at: Mapped[datetime | None]
+    awaited_until: Mapped[datetime | None]
 
 
 class WaitingEvent(Base):
@@ -131,7 +150,10 @@ class WaitingEvent(Base):
 
 class Reconciliation(Numbered, Base):
     """A look at the vendor's side for conversations that ended unheard. ``ordered_by`` is None for the one row that
-    comes back by itself: its ``since`` is where the next look begins."""
+    comes back by itself: its ``since`` is where the next look begins.
+
+    ``cursor``: only a part was read, and the next look goes on there; the list is read up to ``through`` then.
+    """
 
     __tablename__ = "reconciliation"
     __table_args__ = (Index(None, "integration_id", "id"),)
@@ -143,4 +165,6 @@ class Reconciliation(Numbered, Base):
     seen: Mapped[int] = mapped_column(default=0)
     found: Mapped[int] = mapped_column(default=0)
     problem: Mapped[str | None] = mapped_column(String(50))
+    cursor: Mapped[str | None] = mapped_column(Text)
+    through: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]

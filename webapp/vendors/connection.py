@@ -17,21 +17,35 @@ from webapp.conversation import Conversation
 from webapp.http import Client
 from webapp.settings import Settings
 
+#: What ends the name of a part that was missing because the connection may not see it.
+NO_RIGHTS = "_rights"
+
 
 class ConnectionProblem(Exception):
     """The vendor's server did not do what was asked. ``code`` is a word that ``Connection.explain`` puts into a
     sentence; ``detail`` is the vendor's own, without secrets.
 
     ``needs_consent``: nothing will work before somebody connects anew. ``retry_after``: seconds after which another try
-    makes sense, None when none does.
+    makes sense, None when none does. ``for_all``: the whole account is left alone for so long, and it says nothing of
+    what was asked for. ``spent``: the tokens will never be good again. ``unsure``: a refusal that does not say why, so
+    that the tokens may be good all the same.
     """
 
     def __init__(
-        self, code: str, *, detail: str = "", retry_after: float | None = None, needs_consent: bool = False
+        self,
+        code: str,
+        *,
+        detail: str = "",
+        retry_after: float | None = None,
+        needs_consent: bool = False,
+        for_all: bool = False,
+        spent: bool = False,
+        unsure: bool = False,
     ) -> None:
         super().__init__(f"{code} {detail}".strip())
         self.code, self.detail = code, detail[:500]
-        self.retry_after, self.needs_consent = retry_after, needs_consent
+        self.retry_after, self.needs_consent, self.for_all = retry_after, needs_consent, for_all
+        self.spent, self.unsure = spent, unsure
 
 
 @dataclass(frozen=True)
@@ -118,7 +132,8 @@ class Known:
 class Finding:
     """What the vendor's server said about a conversation.
 
-    ``missing`` are the parts that were not there (entity, lead, contact, session). ``field_value`` is what the session
+    ``missing`` are the parts that were not there (entity, lead, contact, session), with ``NO_RIGHTS`` behind one that
+    is there and not for us. ``field_value`` is what the session
     field holds, None when it is empty. ``lead`` is the lead's id.
     """
 
@@ -128,11 +143,26 @@ class Finding:
     lead: str | None = None
 
 
+@dataclass(frozen=True)
+class Ended:
+    """Conversations that ended in some time: id, and a body that tells of each as a webhook would.
+
+    ``cursor``: where to read on, because this is only a part; None at the end. ``problem``: why it is only a part, or
+    what could not be read on the way.
+    """
+
+    conversations: Sequence[tuple[str, bytes]]
+    cursor: str | None = None
+    problem: ConnectionProblem | None = None
+
+
 class Connection(Protocol):
     """How a vendor's server is spoken to. Everything here may raise ConnectionProblem."""
 
     #: Hosts that may be called (webapp.http.Client).
     hosts: Sequence[str]
+    #: How many conversations can be asked about in a second, at the rate that the server allows.
+    looks_per_second: float
     #: What the vendor's users call the address of their account, and a line about the subscription by one click.
     url_label: str
     hook_hint: Any
@@ -181,7 +211,7 @@ class Connection(Protocol):
         ...
 
     def account(self, link: Link) -> VendorAccount:
-        """Whose connection this is."""
+        """Whose connection this is. Asked through a pause, too; an answer ends it."""
         ...
 
     def fields(self, link: Link) -> list[LeadField]:
@@ -208,8 +238,9 @@ class Connection(Protocol):
         """What the server knows of a conversation. ``options`` are the integration's, ``region`` the account's."""
         ...
 
-    def closed_since(self, link: Link, since: datetime, until: datetime) -> list[tuple[str, bytes]]:
-        """The conversations that ended in this time: id, and a body that tells of it as a webhook would."""
+    def closed_since(self, link: Link, since: datetime, until: datetime, cursor: str | None) -> Ended:
+        """The conversations that ended in this time, or a part of them; ``cursor`` is that of the part before. Raises
+        ConnectionProblem when there is nothing to tell."""
         ...
 
     def explain(self, code: str) -> Any:

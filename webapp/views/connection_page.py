@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from webapp.authorizations import callback_path
 from webapp.extensions import db
+from webapp.jobs.reconcile import PARTIAL
 from webapp.models import Authorization, AuthorizationState, Integration, Reconciliation
 from webapp.vendors import registry
 
@@ -127,4 +128,13 @@ def reconciliations(integration: Integration) -> list[dict[str, Any]]:
 def _problem_of(row: Reconciliation, connection: Any) -> str | None:
     if not row.problem:
         return None
+    if row.cursor:
+        # Whatever it says, it is not the whole.
+        said = "" if row.problem == PARTIAL else str(connection.explain(row.problem))
+        part = _(
+            "Прочитана часть списка бесед с %(since)s по %(until)s: просмотрено %(seen)s, пропущенных %(found)s. "
+            "Продолжим с того же места.",
+            since=day_and_time(row.since), until=day_and_time(row.through), seen=row.seen, found=row.found,
+        )  # fmt: skip
+        return f"{part} {said}".strip()
     return _("Интеграция выключена.") if row.problem == "off" else str(connection.explain(row.problem))

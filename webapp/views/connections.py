@@ -17,7 +17,7 @@ from sqlalchemy import select
 from webapp import audit, authorizations, queue
 from webapp.authorizations import OpenLink, callback_path
 from webapp.extensions import db
-from webapp.jobs import check_authorization, reconcile
+from webapp.jobs import ask_refused, check_authorization, reconcile
 from webapp.models import Authorization, AuthorizationState, Integration, Role, utc_now
 from webapp.vendors import registry
 from webapp.vendors.connection import ConnectionProblem
@@ -53,9 +53,13 @@ def save(key: str) -> Any:
     authorizations.tie(integration, row)
     if changes:
         _record("authorization.change", integration, {"connection": row.key, **changes})
-    number, vendor, is_connected = row.id, integration.vendor, row.connected
+    number, vendor = row.id, integration.vendor
+    is_tried = row.connected and "long_lived_token" in changes
+    if row.may_be_tried and changes.keys() & {"client_secret", "token_url"}:
+        row.try_again()
+        is_tried = True
     db.session.commit()
-    if is_connected and "long_lived_token" in changes:
+    if is_tried:
         _check(number, vendor)
     else:
         flash(_("Авторизация сохранена."), "ok")
@@ -127,9 +131,10 @@ def check(key: str) -> Any:
     """Ask now whether the connection works; the user waits for the answer."""
     integration = _integration(key)
     row = integration.authorization
-    if row is None or not row.connected:
+    if row is None or not (row.connected or row.may_be_tried):
         flash(_("Авторизация не подключена."), "attention")
     else:
+        row.try_again()
         number, vendor = row.id, row.vendor
         queue.enqueue(db.session, check_authorization.NAME, number, key=f"{number}:{int(time.time()) // 10}")
         db.session.commit()
@@ -258,6 +263,8 @@ def _check(number: int, vendor: str) -> None:
     link = OpenLink(db.engine, settings(), number, vendor)
     try:
         check_authorization.check(db.session(), link, number)
+        queue.enqueue(db.session, ask_refused.NAME, number, key=f"{number}:{int(time.time()) // 10}")
+        db.session.commit()
         flash(_("Подключение работает."), "ok")
     except ConnectionProblem as problem:
         if not problem.needs_consent:

@@ -21,7 +21,7 @@ from webapp.authorizations import OpenLink, access_of
 from webapp.database import begin_as_reader
 from webapp.extensions import db
 from webapp.http import Client
-from webapp.jobs import check_authorization
+from webapp.jobs import ask_refused, check_authorization
 from webapp.models import Authorization, Membership, Role, utc_now
 from webapp.vendors.connection import Access, Connection, ConnectionProblem
 
@@ -178,7 +178,8 @@ def _connect(connection: Connection, number: int, access: Access, domain: str) -
     authorizations.keep_tokens(row, tokens)
     row.domain, row.url, row.token_url, row.long_lived = domain, access.url, access.token_url, False
     row.connected_by, row.connected_at = current_user.email, utc_now()
-    queue.enqueue(db.session, check_authorization.NAME, number, key=f"{number}:{secrets.token_hex(4)}")
+    for job in (check_authorization.NAME, ask_refused.NAME):
+        queue.enqueue(db.session, job, number, key=f"{number}:{secrets.token_hex(4)}")
     db.session.commit()
 
 

@@ -16,7 +16,7 @@ from webapp.audit_words import audit_action, audit_change, audit_field
 from webapp.cabinets.dataapi import line, words
 from webapp.extensions import db
 from webapp.models import Account, Alert, CabinetKind, EventState, Integration, Membership, Role, WebhookEvent
-from webapp.wording import channel_name, detail_name, phone_number, rule_name, type_name
+from webapp.wording import channel_name, detail_name, detail_value, phone_number, rule_name, type_name
 
 from . import locale
 from .addresses import public_url
@@ -41,6 +41,7 @@ def init_app(app: Flask) -> None:
     app.add_template_filter(type_name)
     app.add_template_filter(phone_number)
     app.add_template_filter(detail_name)
+    app.add_template_filter(detail_value)
     app.add_template_filter(audit_action)
     app.add_template_filter(audit_field)
     app.add_template_filter(audit_change)

@@ -43,6 +43,9 @@ LEASE = timedelta(seconds=240)
 #: A job that comes earlier than this before its time is another one's forerunner.
 EARLY = timedelta(seconds=2)
 
+#: What says nothing of a communication before the vendor's server has.
+AWAITING = frozenset({DeliveryPhase.SESSION, DeliveryPhase.SEND, DeliveryPhase.DELETE})
+
 #: Decides a communication anew, now that a session of it was refused.
 Decide = Callable[[Session, Communication], Any]
 
@@ -105,6 +108,11 @@ def _begin(session: Session, delivery_id: int, decide: Decide, probe: bool) -> t
         return None, None
     if delivery.busy_until is not None:
         _worker_died(session, delivery)
+    wait = handing.seconds_awaited(session, delivery.communication_id)
+    if wait and delivery.phase in AWAITING:
+        # Asked anew since: a rating or a replay came, or somebody let all be tried again.
+        handing.await_answer(session, delivery, wait)
+        return None, None
     communication = session.get_one(
         Communication, delivery.communication_id, options=[joinedload(Communication.integration)]
     )
@@ -175,7 +183,7 @@ def _task(
 def _upload(
     session: Session, delivery: Delivery, communication: Communication, account: Account, decide: Decide
 ) -> tuple[str, dict[str, Any], str | None]:
-    if delivery.state == DeliveryState.PENDING and delivery.reason in handing.BY_SETTINGS:
+    if delivery.state == DeliveryState.PENDING and delivery.reason in (*handing.BY_SETTINGS, handing.ASKING):
         decide(session, communication)
     while True:
         told = telling.told_of(session, delivery, communication, account)

@@ -22,6 +22,7 @@ from webapp.models import (
     DeliveryPhase,
     DeliveryState,
     Integration,
+    Lookup,
     utc_now,
 )
 
@@ -49,6 +50,9 @@ LONGEST_LINE = 2000
 
 #: Pending, and waiting for the conversation's end rather than for a job.
 UNFINISHED = "unfinished"
+
+#: Pending, and waiting for what the vendor's server says of it: a job is due when the wait is over at the latest.
+ASKING = "asking"
 
 #: What is held for these reasons may go on when settings or the directory change.
 BY_SETTINGS = frozenset(
@@ -80,6 +84,7 @@ def record(session: Session, communication_id: int) -> None:
     if told.is_test:
         return
     ready = told.type != ConversationType.CHAT or told.finished_at is not None
+    wait = seconds_awaited(session, communication_id)
     found = _locked(session, communication_id)
     if found is None:
         found = Delivery(
@@ -95,12 +100,13 @@ def record(session: Session, communication_id: int) -> None:
         session.add(found)
         session.flush()
         if ready:
-            schedule(session, found)
+            _hand_over(session, found, wait)
     elif found.state == DeliveryState.PENDING:
-        if ready and found.reason == UNFINISHED:
-            schedule(session, found)
+        if ready and (found.reason == UNFINISHED or (found.reason == ASKING and not wait)):
+            _hand_over(session, found, wait)
     elif found.state == DeliveryState.HELD:
-        again(session, found)
+        found.state, found.tries = DeliveryState.PENDING, 0
+        _hand_over(session, found, wait)
     elif found.sent and digest(session.get_one(Communication, communication_id)) != found.sent:
         if found.state == DeliveryState.FAILED:
             again(session, found)
@@ -108,10 +114,29 @@ def record(session: Session, communication_id: int) -> None:
             found.changed_after = True
 
 
+def seconds_awaited(session: Session, communication_id: int) -> float:
+    """For how long the answer of the vendor's server is waited for, 0 when nobody is asked."""
+    until = session.scalar(select(Lookup.awaited_until).where(Lookup.communication_id == communication_id))
+    return line.seconds_until(until) if until and until > utc_now() else 0.0
+
+
+def _hand_over(session: Session, delivery: Delivery, wait: float) -> None:
+    if wait:
+        await_answer(session, delivery, wait)
+    else:
+        schedule(session, delivery)
+
+
+def await_answer(session: Session, delivery: Delivery, seconds: float) -> None:
+    """Let it wait for what the vendor's server says, at most so many seconds."""
+    delivery.reason, delivery.facts = ASKING, {}
+    schedule(session, delivery, seconds)
+
+
 def resend(session: Session, communication_id: int) -> bool:
     """See Cabinet.resend."""
     found = _locked(session, communication_id)
-    if found is None or found.reason == UNFINISHED:
+    if found is None or found.reason in (UNFINISHED, ASKING):
         return False
     if found.state == DeliveryState.DELIVERED:
         if found.sent == digest(session.get_one(Communication, communication_id)):

@@ -27,15 +27,18 @@ AGAIN = 2.0
 #: Seconds to leave an account alone by what it answered, where it does not say itself.
 PAUSES = {402: 6 * 3600.0, 403: 15 * 60.0, 429: 2.0}
 
+#: What every token may read.
+ACCOUNT = "/api/v4/account"
+
 #: Pages of a list that are followed at most.
 MOST_PAGES = 200
 
 
 class Api:
-    """Calls of one authorization."""
+    """Calls of one authorization. ``knocks``: they are made in a pause, too, and the first good answer ends it."""
 
-    def __init__(self, link: Link) -> None:
-        self._link = link
+    def __init__(self, link: Link, *, knocks: bool = False) -> None:
+        self._link, self._knocks, self._in_pause = link, knocks, False
 
     def get(self, path: str, query: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
         """The answer as an object, None where nothing was found (204). Raises ConnectionProblem."""
@@ -60,7 +63,7 @@ class Api:
             if answer.status_code != 401 or renewed:
                 break
             access = self._link.renew(access.tokens.access_token)
-        return self._understood(answer, self._lane(access))
+        return self._understood(answer, access, path)
 
     def pages(self, path: str, name: str, query: Mapping[str, Any] | None = None) -> Iterator[list[dict[str, Any]]]:
         """The pages of a list, as its ``next`` links lead from one to the other."""
@@ -80,9 +83,17 @@ class Api:
 
     def _send(self, access: Access, method: str, path: str, body: Any) -> requests.Response:
         asked_at = time.time()
-        wait = pacing.reserve(self._link.engine, self._lane(access), assumptions.REQUESTS_PER_SECOND, now=asked_at)
+        wait = pacing.reserve(
+            self._link.engine,
+            self._lane(access),
+            assumptions.REQUESTS_PER_SECOND,
+            now=asked_at,
+            patience=LONGEST_WAIT,
+        )
         if wait > LONGEST_WAIT:
-            raise ConnectionProblem("paused", retry_after=wait)
+            if not self._knocks:
+                raise ConnectionProblem("paused", retry_after=wait, for_all=True)
+            wait, self._in_pause = 0.0, True
         # The place counts from when it was asked for, however long the database took to give it.
         time.sleep(max(0.0, asked_at + wait - time.time()))
         headers = {
@@ -96,12 +107,22 @@ class Api:
             headers["Content-Type"] = "application/json"
         return self._link.client.send(method, access.url + path, data, headers, TIMEOUT)
 
+    def _is_let_in(self, access: Access) -> bool:
+        """True when the account itself answers: then a 403 was about what was asked for, and about nothing else."""
+        try:
+            return self._send(access, "GET", ACCOUNT, None).status_code == 200
+        except requests.RequestException as error:
+            raise ConnectionProblem("unreachable", detail=type(error).__name__, retry_after=AGAIN) from None
+
     @staticmethod
     def _lane(access: Access) -> str:
         return f"authorization:{access.authorization_id}"
 
-    def _understood(self, answer: requests.Response, lane: str) -> dict[str, Any] | None:
+    def _understood(self, answer: requests.Response, access: Access, path: str) -> dict[str, Any] | None:
         status = answer.status_code
+        if 200 <= status < 300 and self._in_pause:
+            pacing.resume(self._link.engine, self._lane(access))
+            self._in_pause = False
         if status == 204 or (200 <= status < 300 and not answer.content.strip()):
             return None
         told = _object(answer)
@@ -109,9 +130,11 @@ class Api:
             if told is None:
                 raise ConnectionProblem("unreadable", retry_after=30)
             return told
-        raise self._problem(status, told or {}, answer, lane)
+        raise self._problem(status, told or {}, answer, access, path)
 
-    def _problem(self, status: int, told: dict[str, Any], answer: requests.Response, lane: str) -> ConnectionProblem:
+    def _problem(
+        self, status: int, told: dict[str, Any], answer: requests.Response, access: Access, path: str
+    ) -> ConnectionProblem:
         detail = " ".join(str(told.get(key) or "") for key in ("title", "detail")).strip()
         if status == 401:
             problem = ConnectionProblem("token_refused", detail=detail, needs_consent=True)
@@ -124,9 +147,11 @@ class Api:
                 code = "ip_filter"
             if status == 403 and "scope" in detail.lower():
                 return ConnectionProblem("scope", detail=detail)
+            if code == "forbidden" and path != ACCOUNT and self._is_let_in(access):
+                return ConnectionProblem("no_rights", detail=detail)
             seconds = seconds or PAUSES[status]
-            pacing.pause(self._link.engine, lane, seconds)
-            return ConnectionProblem(code, detail=detail, retry_after=seconds)
+            pacing.pause(self._link.engine, self._lane(access), seconds)
+            return ConnectionProblem(code, detail=detail, retry_after=seconds, for_all=True)
         if status == 404:
             return ConnectionProblem("not_found", detail=detail)
         if status >= 500:

@@ -25,6 +25,9 @@ DOUBTFUL_FIELD_TYPES = ("numeric", "url")
 #: A-05: after a lost answer the old refresh token is tried so often again.
 TRIES_AFTER_LOST_ANSWER = 1
 
+#: A-05, A-15: and so often after it was said to be dead: what is thrown away cannot be had again without a person.
+TRIES_AFTER_DEAD_TOKEN = 1
+
 #: A-06: codes of VK, Avito, MAX and others in real hooks are unknown; these pieces of a code tell the messenger.
 ORIGIN_PIECES: tuple[tuple[str, str], ...] = (
     ("whatsapp", "whatsapp"),
@@ -84,8 +87,17 @@ def talk_key(talk_id: str) -> str:
 
 
 def needs_consent(status: int) -> bool:
-    """A-15: any 4xx of the token endpoint but 429 means that somebody must connect anew."""
+    """A-15: any 4xx of the token endpoint but 429 is a refusal, whatever its number."""
     return 400 <= status < 500 and status != 429
+
+
+#: A-15: refusals that say that a refresh token is dead, and those that say that our settings are wrong. Any other may
+#: come from a server before the token endpoint: it costs no tokens.
+DEAD_TOKEN = frozenset({"token_revoked", "token_invalid"})
+WRONG_SETTINGS = frozenset({"client_id", "client_secret", "redirect_uri", "wrong_account"})
+
+#: A-15: seconds until a refusal without a reason is asked for again.
+UNSURE_AGAIN = 120.0
 
 
 def session_of(value: str | None) -> str | None:

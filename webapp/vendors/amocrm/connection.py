@@ -9,11 +9,21 @@ from urllib.parse import urlencode
 
 from webapp.http import Client
 from webapp.settings import Settings
-from webapp.vendors.connection import Access, ConnectionProblem, Finding, Known, LeadField, Link, Tokens, VendorAccount
+from webapp.vendors.connection import (
+    Access,
+    ConnectionProblem,
+    Ended,
+    Finding,
+    Known,
+    LeadField,
+    Link,
+    Tokens,
+    VendorAccount,
+)
 
 from . import assumptions, fields, looking, oauth, talks
 from . import hosts as addresses
-from .api import Api, items
+from .api import ACCOUNT, Api, items
 from .values import line, number
 from .words import CONNECT_STEPS, FIELD_KINDS, FIELD_PROBLEMS, HOOK_HINT, PROBLEMS
 
@@ -28,6 +38,7 @@ class AmocrmConnection:
     """Implements webapp.vendors.connection.Connection."""
 
     hosts = addresses.HOSTS
+    looks_per_second = assumptions.REQUESTS_PER_SECOND / looking.MOST_CALLS
     url_template, token_url_template = addresses.urls("")
     url_label = "AmoCRM URL"
     hook_hint = HOOK_HINT
@@ -72,7 +83,7 @@ class AmocrmConnection:
 
     def account(self, link: Link) -> VendorAccount:
         """See Connection.account."""
-        told = Api(link).get("/api/v4/account") or {}
+        told = Api(link, knocks=True).get(ACCOUNT) or {}
         account_id = number(told.get("id"))
         if account_id is None:
             raise ConnectionProblem("unreadable", retry_after=30)
@@ -119,9 +130,9 @@ class AmocrmConnection:
         """See Connection.look."""
         return looking.look(Api(link), link.access().url, known, options, region, now)
 
-    def closed_since(self, link: Link, since: datetime, until: datetime) -> list[tuple[str, bytes]]:
+    def closed_since(self, link: Link, since: datetime, until: datetime, cursor: str | None) -> Ended:
         """See Connection.closed_since."""
-        return talks.closed_since(Api(link), since, until)
+        return talks.closed_since(Api(link), since, until, cursor)
 
     def explain(self, code: str) -> Any:
         """See Connection.explain."""

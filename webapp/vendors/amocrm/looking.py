@@ -11,7 +11,7 @@ from webapp.contacts import normalise_email, normalise_phone
 from webapp.conversation import UTM_KEYS, Clues, Contact, Conversation, ConversationType, SessionToken, Stage
 from webapp.marks import decode_mark
 from webapp.vendors import VendorRequest
-from webapp.vendors.connection import ConnectionProblem, Finding, Known
+from webapp.vendors.connection import NO_RIGHTS, ConnectionProblem, Finding, Known
 
 from . import assumptions
 from .api import Api, items
@@ -21,6 +21,9 @@ from .values import line, moment, number
 #: The option that holds the number of the field with the session.
 FIELD_OPTION = "session_field"
 
+#: Calls of one look: talk, lead, contact.
+MOST_CALLS = 3
+
 _LONGEST_PHONE = 100
 
 
@@ -29,21 +32,30 @@ def look(api: Api, url: str, known: Known, options: Mapping[str, Any], region: s
 
     The talk itself is asked for only where its webhook named no lead.
     """
+    missing: list[str] = []
+
+    def part(name: str, path: str | None) -> dict[str, Any] | None:
+        """An object, or None and why there is none."""
+        try:
+            found = absent(api, path) if path else None
+        except ConnectionProblem as problem:
+            if problem.code != "no_rights":
+                raise
+            missing.append(name + NO_RIGHTS)
+            return None
+        if found is None and name != "talk":
+            missing.append(name)
+        return found
+
     if known.lead:
         talk: dict[str, Any] = {"entity_id": known.lead, "contact_id": known.contact}
     else:
-        talk = absent(api, f"/api/v4/talks/{int(known.reference)}") or {"contact_id": known.contact}
-    missing: list[str] = []
+        talk = part("talk", f"/api/v4/talks/{int(known.reference)}") or {"contact_id": known.contact}
     lead_id = number(talk.get("entity_id")) if talk.get("entity_type") != "customer" else None
-    lead = absent(api, f"/api/v4/leads/{lead_id}?with=contacts") if lead_id else None
+    lead = part("lead", f"/api/v4/leads/{lead_id}?with=contacts") if lead_id else None
     if lead_id is None:
         missing.append("entity")
-    elif lead is None:
-        missing.append("lead")
-    contact_id = _main_contact(lead) or number(talk.get("contact_id"))
-    contact = absent(api, f"/api/v4/contacts/{contact_id}") if contact_id else None
-    if contact is None:
-        missing.append("contact")
+    contact, card = _who_wrote(part, missing, number(talk.get("contact_id")), _main_contact(lead))
     wanted = options.get(FIELD_OPTION)
     value = _field_value(lead, wanted) if wanted else None
     if lead is not None and wanted and value is None:
@@ -51,7 +63,26 @@ def look(api: Api, url: str, known: Known, options: Mapping[str, Any], region: s
     said = _conversation(talk, lead, contact, value, known.reference, region, now)
     began = moment(talk.get("created_at"), now) or known.started_at
     details = dict(said.details) | _lead_details(lead, lead_id, url, began, now)
+    if card:
+        details["contact_card"] = card
     return Finding(replace(said, details=details), tuple(missing), value, lead_id)
+
+
+def _who_wrote(
+    part: Any, missing: list[str], own: str | None, main: str | None
+) -> tuple[dict[str, Any] | None, str | None]:
+    """The card of the talk's contact, or where that is not to be had of the lead's main one; and whose it is."""
+    before = len(missing)
+    contact = part("contact", f"/api/v4/contacts/{own or main}" if own or main else None)
+    if contact is not None:
+        return contact, "talk" if own else "lead"
+    if own and main and main != own:
+        contact = part("contact", f"/api/v4/contacts/{main}")
+        if contact is not None:
+            del missing[before:]
+            return contact, "lead"
+        del missing[before + 1 :]
+    return None, None
 
 
 def absent(api: Api, path: str) -> dict[str, Any] | None:

@@ -72,23 +72,37 @@ def exchange(client: Client, access: Access, code: str) -> Tokens:
 
 def refresh(client: Client, access: Access) -> Tokens:
     """New tokens for the refresh token. A lost answer leaves it open whether the old token is spent, so it is tried
-    once more (A-05). Raises ConnectionProblem."""
-    for left in range(assumptions.TRIES_AFTER_LOST_ANSWER, -1, -1):
-        # A session anew: Authlib keeps what it has heard.
-        session = _session(client, access)
+    once more (A-05); that it is dead is believed when it is said twice. Raises ConnectionProblem."""
+    lost, dead = assumptions.TRIES_AFTER_LOST_ANSWER, assumptions.TRIES_AFTER_DEAD_TOKEN
+    while True:
         try:
-            return _asked(
-                lambda session=session: session.refresh_token(
-                    access.token_url,
-                    refresh_token=access.tokens.refresh_token,
-                    timeout=TIMEOUT,
-                    allow_redirects=False,
-                )
-            )
+            return _refreshed(client, access)
         except ConnectionProblem as problem:
-            if problem.code != "unreachable" or not left:
+            if problem.code == "unreachable" and lost:
+                lost -= 1
+            elif problem.code in assumptions.DEAD_TOKEN and dead:
+                dead -= 1
+            elif problem.code in assumptions.DEAD_TOKEN:
+                problem.spent = True
                 raise
-    raise AssertionError("the loop returns or raises")
+            elif problem.needs_consent and problem.code not in assumptions.WRONG_SETTINGS:
+                again = assumptions.UNSURE_AGAIN
+                raise ConnectionProblem(problem.code, detail=problem.detail, retry_after=again, unsure=True) from None
+            else:
+                raise
+
+
+def _refreshed(client: Client, access: Access) -> Tokens:
+    # A session anew: Authlib keeps what it has heard.
+    session = _session(client, access)
+    return _asked(
+        lambda: session.refresh_token(
+            access.token_url,
+            refresh_token=access.tokens.refresh_token,
+            timeout=TIMEOUT,
+            allow_redirects=False,
+        )
+    )
 
 
 def _session(client: Client, access: Access) -> OAuth2Session:
