@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from tests.browser import ON_SQLITE, Cabinet, combobox, pick
 from tests.browser.conftest import Watch, sign_in
 from tests.factories import PASSWORD, make_campaign, make_site, make_source
+from tests.waiting import until_on
 from webapp.models import Campaign, Integration, Site
 
 pytestmark = [pytest.mark.browser, ON_SQLITE]
@@ -60,7 +61,7 @@ def leave(page: Page, accept: bool) -> list[str]:
 
     page.on("dialog", answer)
     page.get_by_role("link", name="События").click(no_wait_after=True)
-    page.wait_for_timeout(600)
+    until_on(page, lambda: asked or page.url.endswith("/events"))
     page.remove_listener("dialog", answer)
     return asked
 
@@ -146,7 +147,7 @@ def test_the_switch_active_asks_before_it_takes_unsaved_changes_away(jivo: Page)
     asked: list[str] = []
     jivo.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
     jivo.get_by_role("switch", name="Активен").click(no_wait_after=True)
-    jivo.wait_for_timeout(600)
+    until_on(jivo, lambda: asked)
     assert asked == ["beforeunload"]
     expect(jivo.locator("#name")).to_have_value("Другое")
 

@@ -13,7 +13,6 @@ import http.client
 import json
 import os
 import secrets
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -22,8 +21,9 @@ from typing import Any
 from webapp import logs
 from webapp.supervisor import Program, run
 
-from . import demo_amocrm, demo_dataapi
+from . import demo_amocrm, demo_dataapi, demo_year
 from .demo_chats import DemoChat, chat, past_moments
+from .demo_commands import Failed, flask
 from .demo_site import advertised, open_site
 from .demo_year import session_of, with_session
 from .jivo import JivoDouble
@@ -122,19 +122,16 @@ def _prepare(state: State) -> None:
     _flask("config", "apply", "docs/demo.yaml")
     _flask("user", "create", EMAIL, "--account", ACCOUNT, "--role", "owner", typed=state.kept["password"])
     year, volume = int(os.environ.get("DEMO_YEAR") or 4000), int(os.environ.get("DEMO_CHATS") or 300)
-    numbers = (str(number) for number in (year, volume, state.kept["started"]))
-    command = (sys.executable, "-m", "tests.doubles.demo_year", ACCOUNT, INTEGRATION, *numbers)
-    subprocess.run(command, check=True, cwd=ROOT)
+    demo_year.main(ACCOUNT, INTEGRATION, year, volume, state.kept["started"])
     state.keep(prepared=True, year=year, volume=volume)
 
 
 def _flask(*arguments: str, typed: str = "") -> str:
-    """Run one of the product's commands as a user would; gives what it prints. Ends the demo when it fails."""
-    command = [sys.executable, "-m", "flask", "--app", "wsgi", *arguments]
-    done = subprocess.run(command, input=typed + "\n", capture_output=True, text=True, cwd=ROOT)
-    if done.returncode:
-        sys.exit(f"flask {' '.join(arguments)}: {done.stderr or done.stdout}")
-    return done.stdout.strip()
+    """Run one of the product's commands; gives what it prints. Ends the demo when it fails."""
+    try:
+        return flask(*arguments, typed=typed + "\n")
+    except Failed as failed:
+        sys.exit(str(failed))
 
 
 def send_chats() -> None:
@@ -143,10 +140,11 @@ def send_chats() -> None:
     port = int(os.environ.get("PORT") or 8000)
     pause = float(os.environ.get("DEMO_PAUSE") or 20)
     shown = f"http://localhost:{port}"
+    os.environ.setdefault("PUBLIC_URL", shown)
     _wait_for(port)
     with _double() as double:
         feed = Feed(double, f"http://127.0.0.1:{port}")
-        with open_site(double, feed.address, _lines(shown)) as site:
+        with open_site(double, feed.address, _lines()) as site:
             words = {"email": EMAIL, "account": ACCOUNT, "integration": INTEGRATION, "password": state.kept["password"]}
             told = {"url": shown, "advertised": advertised(site), "double": double.url, "data_dir": state.data_dir}
             told["amocrm"] = f"http://127.0.0.1:{os.environ['DEMO_AMO_PORT']}"
@@ -206,9 +204,8 @@ def _hook_path() -> str:
     return _flask("hook-url", "--account", ACCOUNT, "--integration", INTEGRATION)
 
 
-def _lines(server: str) -> tuple[str, str]:
+def _lines() -> tuple[str, str]:
     """What the example site has on its pages: the counter's line and the script's, with our address in them."""
-    os.environ.setdefault("PUBLIC_URL", server)
     counter = _flask("script-tag", "--account", ACCOUNT, "--site", "example")
     return counter, _flask("script-tag", "--account", ACCOUNT, "--integration", INTEGRATION)
 

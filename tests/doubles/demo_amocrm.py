@@ -12,18 +12,16 @@ import os
 import random
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import Any
 
 import requests
 
 from .amocrm import AmoDouble
+from .demo_commands import Failed, flask
 
-ROOT = Path(__file__).parents[2]
 ACCOUNT, INTEGRATION, AUTHORIZATION = "romashka", "amo", "main"
 
 #: One talk for so many chats of Jivo's, and how many are sent at the start.
@@ -119,13 +117,13 @@ def talk(amo: AmoDouble, number: int) -> None:
 
 def _flask(*arguments: str, typed: str = "") -> str:
     """Run one of the product's commands; tries again while the product is still preparing its tables."""
-    command = [sys.executable, "-m", "flask", "--app", "wsgi", *arguments]
     for _attempt in range(60):
-        done = subprocess.run(command, input=typed, capture_output=True, text=True, cwd=ROOT)
-        if not done.returncode:
-            return done.stdout.strip()
+        try:
+            return flask(*arguments, typed=typed)
+        except Failed as failed:
+            told = str(failed)
         time.sleep(1)
-    sys.exit(f"flask {' '.join(arguments)}: {done.stderr or done.stdout}")
+    sys.exit(told)
 
 
 def _wait_for(base: str) -> None:

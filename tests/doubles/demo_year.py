@@ -1,14 +1,13 @@
 """A year of a curtain shop's chats for `make demo`, so that the report is worth looking at from the first minute.
 
 The bodies are those that the stand-in for Jivo would send, and they go through the product's own intake, many in one
-transaction instead of a request each: the attribution is what the product decides. Run by tests.doubles.demo.
+transaction instead of a request each: the attribution is what the product decides.
 """
 
 from __future__ import annotations
 
 import math
 import random
-import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -130,7 +129,5 @@ def main(slug: str, key: str, number: int, recent: int, now: int) -> None:
         account = session.scalars(select(Account).where(Account.slug == slug)).one()
         wanted = select(Integration).where(Integration.account_id == account.id, Integration.key == key)
         fill(session, account, session.scalars(wanted).one(), number, recent, now)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:6]))
+        db.session.remove()
+        db.engine.dispose()

@@ -217,6 +217,8 @@ class SiteDouble(Double):
         with self._lock:
             self.opened.append({"url": call.path, "host": host, "referrer": call.headers.get("Referer", "")})
         rules = site_pages.policy(switches["csp"], [*head, *body], vendors, self.allowed)
+        if switches["csp"] == "nonces":
+            page = site_pages.with_nonces(page)
         return Reply(page.encode(), headers={"Content-Security-Policy": rules} if rules else {})
 
 

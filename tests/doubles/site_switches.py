@@ -37,7 +37,7 @@ SWITCHES: dict[str, tuple[Any, ...]] = {
         "bad hit",
     ),
     # Policy of the host page. ``strict`` lets our origin in; the last two forget to.
-    "csp": ("none", "strict", "trusted types", "without our script", "without our collector"),
+    "csp": ("none", "strict", "trusted types", "nonces", "without our script", "without our collector"),
     "storage": ("works", "refused", "full", "no cookies", "missing"),
     "library": ("modern", "prototype", "old browser"),
     "document_write": ("works", "absent", "throws"),

@@ -162,6 +162,16 @@ def test_who_sends_too_much_is_told_to_wait(app, session, address, monkeypatch):
     assert len(visits(session)) == 3
 
 
+def test_a_page_can_read_that_nothing_more_is_wanted(app, session, server, address, monkeypatch):
+    """What the script cannot read it takes for lost and sends again: to whom it must not, thrice."""
+    answers = [post(f"{server}/c/nothing"), post(address, b"x" * (LARGEST_HIT_BYTES + 1))]
+    slow = app.config["SETTINGS"].model_copy(update={"COUNTER_LIMIT": "1 per hour"})
+    monkeypatch.setitem(app.config, "SETTINGS", slow)
+    answers.append([post(address) for _time in range(2)][-1])
+    assert [answer.status_code for answer in answers] == [404, 413, 429]
+    assert [answer.headers.get("Access-Control-Allow-Origin") for answer in answers] == [SHOP] * 3
+
+
 def test_an_unknown_an_archived_and_a_foreign_cabinets_site_have_no_counter(
     session, server, account, site, monkeypatch
 ):

@@ -55,6 +55,15 @@ def _limit() -> str:
     return current_app.config["SETTINGS"].COUNTER_LIMIT
 
 
+@blueprint.after_request
+def _let_hear(response: Response) -> Response:
+    """Let a page know that it is told to wait, or that nobody listens: what it cannot read it takes for lost and sends
+    again. Pages that are no site's are told nothing."""
+    if response.status_code in (404, 413, 429) and request.method == "POST":
+        _allowed(response, request.headers.get("Origin", ""))
+    return response
+
+
 @blueprint.get("/c/<key>.js")
 @public
 def counter(key: str) -> Response:

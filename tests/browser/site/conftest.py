@@ -100,7 +100,8 @@ def visitor(browser: Browser) -> Iterator[Callable[..., Page]]:
     def come(**options: Any) -> Page:
         context = browser.new_context(locale="ru-RU", **options)
         context.set_default_timeout(8000)
-        context.on("weberror", lambda error: raised.append(str(error.error)))
+        # Where an error came from stands in its stack, not in its message.
+        context.on("weberror", lambda error: raised.append(f"{error.error} {error.error.stack}"))
         contexts.append(context)
         return context.new_page()
 

@@ -15,9 +15,6 @@ pytestmark = pytest.mark.browser
 
 Visitor = Callable[..., Page]
 
-#: Longer than a hit takes to arrive; used where nothing may arrive.
-QUIET_MS = 700
-
 
 @pytest.fixture(autouse=True)
 def only_the_counter(shop: Shop) -> None:
@@ -189,6 +186,21 @@ class TestConsent:
 
         assert shop.visits()[0].session_id == session_id(page)
 
+    def test_a_refusal_told_before_the_counter_arrived_leaves_nothing_even_for_a_moment(
+        self, shop: Shop, visitor: Visitor
+    ) -> None:
+        shop.site.layout(head=["own", shop.counter], own_script="window.Leadtrail = [['consent', false]];")
+        page = visitor()
+        hits: list[str] = []
+        page.on("request", lambda request: hits.append(request.url) if request.method == "POST" else None)
+        page.goto(shop.site.address("/"))
+
+        assert state(page) == "consent"
+        assert page.evaluate("[document.cookie, localStorage.length]") == ["", 0]
+        page.evaluate("Leadtrail.push(['consent', true])")
+        shop.visits()
+        assert len(hits) == 1, "and this one is the first"
+
     def test_taken_back_it_forgets_the_visitor(self, shop: Shop, visitor: Visitor) -> None:
         page = visitor()
         [session] = walk(page, shop.site.address("/"))
@@ -273,14 +285,34 @@ class TestHostileHost:
 
         expect(page.get_by_role("heading", name="Шторы на заказ")).to_be_visible()
 
+    @pytest.mark.parametrize("kept", ["1.2", "7.8.a.b.c", "7.8.1.NaN.0", "%", "{}"])
+    def test_a_broken_cookie_is_made_anew(self, shop: Shop, visitor: Visitor, kept: str) -> None:
+        page = visitor()
+        page.context.add_cookies([{"name": "_lt", "value": kept, "url": shop.site.address("/")}])
+        walk(page, shop.site.address("/"), shop.site.address("/blackout"))
+
+        assert [visit.pages for visit in shop.visits()] == [2]
+
+    def test_a_page_that_holds_on_to_our_name_is_left_in_peace(self, shop: Shop, visitor: Visitor) -> None:
+        """Nothing is thrown into the page's own report of errors (the fixture looks)."""
+        own = "Object.defineProperty(window, 'Leadtrail', {value: Object.freeze({})});"
+        shop.site.layout(head=["own", shop.counter], own_script=own)
+        page = visitor()
+        page.goto(shop.site.address("/"))
+        page.wait_for_load_state("load")
+
+        assert page.evaluate("document.cookie") == ""
+
     def test_pasted_twice_it_counts_once(self, shop: Shop, visitor: Visitor) -> None:
         shop.site.layout(head=[shop.counter, shop.counter], body=[shop.counter])
         page = visitor()
+        hits: list[str] = []
+        page.on("request", lambda request: hits.append(request.url) if request.method == "POST" else None)
         walk(page, shop.site.address("/"))
-        page.wait_for_timeout(QUIET_MS)
+        page.wait_for_load_state("load")
 
         [visit] = shop.visits()
-        assert visit.pages == 1
+        assert (visit.pages, len(hits)) == (1, 1)
 
     def test_a_first_hit_that_is_lost_is_made_up_for_by_the_next(self, shop: Shop, visitor: Visitor) -> None:
         page = visitor()
@@ -308,7 +340,6 @@ class TestHostileHost:
         page.context.route("**/c/shop", lose_the_first)
         page.clock.install()
         walk(page, shop.site.address("/"))
-        page.wait_for_timeout(200)
         page.clock.fast_forward("00:05")
 
         assert shop.visits()

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, Route
 from tests.browser.conftest import ARGUMENTS, NAMES
 from tests.browser.site.conftest import Shop
 from tests.doubles.site_walk import end_chat, introduce, write
+from tests.waiting import until_on
 
 pytestmark = pytest.mark.browser
 
@@ -75,7 +76,7 @@ def test_a_chat_that_began_before_the_beacon_came_is_found_by_it_later(shop: Sho
     write(page, "Есть шторы на кухню?")
     end_chat(page)
     assert shop.only().visit_id is None
-    page.wait_for_timeout(500)
+    until_on(page, lambda: any("k=tie" in (route.request.post_data or "") for route in held))
     for route in held:
         route.continue_()
     shop.ties()
