@@ -47,7 +47,8 @@ class Delivery(Numbered, Base):
 
     ``ext_id`` is our name for it in the cabinet, ``generation`` is part of it and grows when it is taken back and sent
     again. ``external_id`` is the cabinet's name. ``tries`` counts attempts that failed since it was last well, and
-    ``looks`` the searches still to do before a communication whose fate is unknown may be sent again. ``busy_until``:
+    ``looks`` how often a report has yet to lack a communication whose fate is unknown before it may be sent again, once
+    the report must have had it; ``sent_at`` is when it was sent at the latest. ``busy_until``:
     somebody is at it; whoever comes later than that finds an unknown outcome. ``next_at``: a job is due then; None in a
     pending one that waits for something else. ``refused`` are the sessions and marks that the cabinet did not take,
     each with its reason. ``marks_session`` is the number of a session made of marks. ``target`` are the ids it was sent

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import joinedload
 
 from webapp import audit, queue
-from webapp.cabinets.dataapi import handing, words
+from webapp.cabinets.dataapi import handing, settling, words
 from webapp.extensions import db
 from webapp.models import CabinetKind, Communication, Delivery, DeliveryAttempt, DeliveryState, Role
 
@@ -89,9 +89,9 @@ def retry(number: int) -> Any:
     """Try one again at once."""
     found = _delivery(number, lock=True)
     if found.state in (DeliveryState.HELD, DeliveryState.FAILED, DeliveryState.PENDING):
-        if found.reason == "unverifiable":
-            # A person has looked and says that it is not there.
-            found.phase = "send"
+        if found.state == DeliveryState.HELD and found.reason in handing.BY_A_PERSON:
+            # They have looked, and say that it is not there.
+            settling.trust_a_person(found)
         if found.reason != handing.UNFINISHED:
             handing.again(db.session(), found)
             _record("delivery.retry", str(found.communication_id))
@@ -119,7 +119,7 @@ def retry_many() -> Any:
     """Try again all that the filter shows and that does not go on by itself."""
     chosen = _chosen(request.form)
     # What may be in the cabinet already is only sent again one by one, by somebody who has looked.
-    number = handing.retry(db.session(), *_conditions(chosen), Delivery.reason != "unverifiable")
+    number = handing.retry(db.session(), *_conditions(chosen), Delivery.reason.not_in(handing.BY_A_PERSON))
     queue.enqueue(db.session(), "resume_deliveries", g.account.id)
     _record("delivery.retry", str(number))
     db.session.commit()

@@ -40,8 +40,12 @@ VAGUE_REFUSALS = frozenset({"invalid_date_time", "invalid_parameters_combination
 #: U-12: by host, the word for a chat in which both sides wrote.
 SUCCEED_WORDS: dict[str, str] = {}
 
-#: U-14: seconds until a loaded communication is looked for, each after the last, before it is called absent.
+#: U-14: seconds until a loaded communication is looked for, each after the last. Reports may lag behind as long as all
+#: of them together: nothing that they lack before is absent.
 LOOK_AFTER = (60, 240, 600)
+
+#: So often a report has to lack it after that time: an empty list may also be half an answer.
+LOOKS_NEEDED = 2
 
 #: U-14: seconds until an upload is read back, and until it is looked for again.
 CONFIRM_AFTER = (60, 240, 600, 3600, 6 * 3600)

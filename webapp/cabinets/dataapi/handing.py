@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import secrets
 from datetime import timedelta
 from typing import Any
 
@@ -64,6 +65,10 @@ BY_SETTINGS = frozenset(
 )
 
 
+#: What may be in the cabinet for all we know: only somebody who has looked there may have it sent.
+BY_A_PERSON = frozenset({"unverifiable", "undeletable"})
+
+
 def record(session: Session, communication_id: int) -> None:
     """See Cabinet.record. A chat goes out when it has ended; what is only a test of ours never does."""
     told = session.execute(
@@ -86,7 +91,7 @@ def record(session: Session, communication_id: int) -> None:
             account_id=told.account_id,
             communication_id=communication_id,
             type=told.type,
-            ext_id=f"lt-{told.public_id}-{communication_id}",
+            ext_id=_new_ext_id(told.public_id, communication_id),
             state=DeliveryState.PENDING,
             reason=None if ready else UNFINISHED,
             updated_at=utc_now(),
@@ -124,8 +129,8 @@ def resend(session: Session, communication_id: int) -> bool:
 
 def take_back(session: Session, delivery: Delivery) -> None:
     """Let it be deleted in the cabinet and sent as it is now."""
-    # Without the cabinet's id it is looked for first; an absent one goes straight to being sent.
-    delivery.phase = DeliveryPhase.DELETE
+    # Without the cabinet's id it is looked for first.
+    delivery.phase, delivery.looks = DeliveryPhase.DELETE, assumptions.LOOKS_NEEDED
     delivery.refused, delivery.marks_session, delivery.shortened = {}, None, False
     delivery.confirmed = delivery.confirmed_at = delivery.confirm_at = None
     delivery.differs, delivery.is_different, delivery.changed_after = [], False, False
@@ -149,8 +154,15 @@ def schedule(session: Session, delivery: Delivery, seconds: float = 0.0) -> None
     queue.enqueue(session, "upload", delivery.id, delay_seconds=seconds, key=_key(delivery))
 
 
+def _new_ext_id(integration: str, communication_id: int) -> str:
+    """Our name for it in the cabinet. Numbers of rows come back after an erasure (SQLite), and the cabinet still has
+    what was erased here: with the number alone a new communication would be found there, and never be sent."""
+    return f"lt-{integration}-{communication_id}-{secrets.token_urlsafe(6)}"
+
+
 def _key(delivery: Delivery) -> str:
-    return f"{delivery.id}:{delivery.turn}"
+    """The name of its next job: no number of a row, which an earlier delivery may have had."""
+    return f"{delivery.ext_id}:{delivery.turn}"
 
 
 def seconds_in_line(session: Session, account_id: int, link: CabinetLink | None) -> float:

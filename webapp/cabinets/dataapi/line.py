@@ -24,7 +24,7 @@ from webapp.models import Account, CabinetLink, CabinetPause, Lane, utc_now
 
 from . import assumptions, hosts
 from .client import Api, Reply
-from .failures import Failure
+from .failures import Failure, Kind
 
 log = structlog.get_logger()
 
@@ -69,11 +69,14 @@ class Line:
         rate = rate_of(session.get(CabinetLink, account.id))
         return cls(session.get_bind(), account.id, account.cabinet_url, account.cabinet_access_token, rate)
 
-    def call(self, method: str, params: Mapping[str, Any]) -> Reply:
-        """Wait for the turn, make the call, keep what is told of the points. Raises Failure."""
+    def call(self, method: str, params: Mapping[str, Any], not_after: datetime | None = None) -> Reply:
+        """Wait for the turn, make the call, keep what is told of the points. Raises Failure, also for a turn that came
+        too late."""
         wait = pacing.reserve(self._engine, lane_of(self._account_id), self._per_second)
         if wait:
             time.sleep(wait)
+        if not_after is not None and utc_now() > not_after:
+            raise Failure(Kind.LATER, "too_late")
         try:
             reply = self._api.call(method, params)
         except Failure as failure:
