@@ -1,4 +1,4 @@
-"""Exactly once (C4): what may be in the cabinet is looked for before anything is sent, whoever presses what meanwhile."""
+"""Exactly once (C4): what may be in the cabinet is looked for before it is sent, whoever presses what meanwhile."""
 
 from __future__ import annotations
 

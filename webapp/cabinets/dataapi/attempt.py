@@ -31,7 +31,7 @@ from webapp.models import (
 
 from . import compose, handing, line, lookup, settling, telling
 from .client import Reply
-from .failures import Failure
+from .failures import Failure, Kind
 from .line import Line
 from .masking import masked_answer, masked_request
 
@@ -69,19 +69,26 @@ class Task:
         """True when it asks a report whether the communication is there, to upload or to delete it."""
         return self.method == lookup.REPORTS[ConversationType(self.kind)]
 
+    @property
+    def uploads(self) -> bool:
+        """True when it uploads the communication itself."""
+        return self.method == compose.UPLOADS[ConversationType(self.kind)]
 
-def perform(session: Session, delivery_id: int, decide: Decide, *, probe: bool = False) -> None:
-    """Make one attempt if one is due; commits. ``probe`` goes through a pause of its type, to see if it has ended."""
+
+def perform(session: Session, delivery_id: int, decide: Decide, *, probe: bool = False) -> bool:
+    """Make one attempt if one is due; commits. ``probe`` goes through a pause of its type, to see if it has ended.
+    False when no call was made."""
     task, connection = _begin(session, delivery_id, decide, probe)
     session.commit()
     if task is None or connection is None:
-        return
+        return False
     try:
         came = _call(connection, task)
     except Failure as failure:
         came = failure
     _end(session, task, came, decide)
     session.commit()
+    return True
 
 
 def _begin(session: Session, delivery_id: int, decide: Decide, probe: bool) -> tuple[Task | None, Line | None]:
@@ -253,5 +260,6 @@ def _end(session: Session, task: Task, came: Any, decide: Decide) -> None:
         handing.schedule(session, delivery)
         return
     settling.settle(session, delivery, task, came, decide)
-    if task.probe and not (failure and failure.kind == "stop"):
-        line.resume(session, delivery.account_id, delivery.type)
+    if task.probe and task.uploads and (failure is None or failure.kind is Kind.DONE):
+        # Its type gets through, and no other is known to.
+        line.resume(session, delivery.account_id, task.kind)

@@ -192,16 +192,18 @@ def probe_later(session: Session, paused: CabinetPause) -> None:
     session.flush()
     paused.probes += 1
     paused.next_probe_at = utc_now() + timedelta(seconds=PROBE_SECONDS)
-    key = f"{paused.id}:{paused.probes}"
+    # The number of an ended pause comes back with the next one (SQLite), and a job's name counts once.
+    key = f"{paused.id}:{paused.since.timestamp()}:{paused.probes}"
     queue.enqueue(session, "probe", paused.id, delay_seconds=PROBE_SECONDS, key=key)
 
 
-def resume(session: Session, account_id: int, scope: str | None = None) -> bool:
-    """End the pauses of the account, or one of them, and let what waited go out. False when there was none.
+def resume(session: Session, account_id: int, scope: str | None = None, *, but: frozenset[str] = frozenset()) -> bool:
+    """End the pauses of the account, or one of them, and let what waited go out; ``but`` are scopes that stay paused.
+    False when there was none.
 
     The caller commits.
     """
-    ended = [one for one in pauses(session, account_id) if scope in (None, one.scope)]
+    ended = [one for one in pauses(session, account_id) if scope in (None, one.scope) and one.scope not in but]
     for one in ended:
         session.delete(one)
     session.flush()

@@ -201,6 +201,11 @@ def _session_made(session: Session, delivery: Delivery, task: Any, came: Any) ->
 
 def _try_again(session: Session, delivery: Delivery, task: Any, failure: Failure) -> None:
     """Nothing is wrong with the communication: the network, the server, or nobody knows."""
+    if task.probe and failure.kind is Kind.LATER and failure.mnemonic != "internal_error":
+        # Nothing happened, and without the pause it would not have been tried.
+        delivery.next_at = None
+        say(delivery, "paused", {"mnemonic": failure.mnemonic})
+        return
     delivery.tries += 1
     if task.phase == DeliveryPhase.SEND:
         delivery.attempts += 1
