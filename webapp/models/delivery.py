@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from .account import Account
@@ -58,9 +58,32 @@ class Delivery(Numbered, Base):
 
     __tablename__ = "delivery"
     __table_args__ = (
-        Index(None, "account_id", "state", "id"),
-        Index(None, "account_id", "id"),
-        partial_index("state = 'pending'", "next_at"),
+        Index(None, "account_id", "created_at", "id"),
+        Index(None, "account_id", "state", "created_at", "id"),
+        partial_index("reason IS NOT NULL", "account_id", "reason", "created_at", "id"),
+        # Named by us: one with the same columns is that of all rows.
+        Index(
+            "ix_delivery_is_different",
+            "account_id",
+            "created_at",
+            "id",
+            sqlite_where=text("is_different"),
+            postgresql_where=text("is_different"),
+        ),
+        Index(
+            "ix_delivery_pending",
+            "account_id",
+            "id",
+            sqlite_where=text("state = 'pending'"),
+            postgresql_where=text("state = 'pending'"),
+        ),
+        Index(
+            "ix_delivery_tag",
+            "account_id",
+            "id",
+            sqlite_where=text("phase = 'tag'"),
+            postgresql_where=text("phase = 'tag'"),
+        ),
         partial_index("confirm_at IS NOT NULL", "account_id", "confirm_at"),
     )
 

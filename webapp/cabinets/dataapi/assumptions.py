@@ -53,7 +53,7 @@ CONFIRM_AFTER = (60, 240, 600, 3600, 6 * 3600)
 #: U-19: calls a second while the limits are unknown.
 UNKNOWN_RATE = 1.0
 
-#: Not in the contract's list: upload.sessions demands an address and the vendors do not always tell one.
+#: Not in the contract's list: upload.sessions demands an address, and none is kept. This one can be nobody's.
 UNKNOWN_ADDRESS = str(IPv4Address(0))
 
 #: Not in the contract's list: a session made of marks begins so long before the chat.
