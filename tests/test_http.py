@@ -11,10 +11,8 @@ from typing import Any
 
 import pytest
 import requests
-from urllib3.connection import HTTPSConnection
-from urllib3.exceptions import NewConnectionError
 
-from webapp.http import ANYBODY, Client, PrivateAddress, Refused, _PublicConnection
+from webapp.http import ANYBODY, Client, PrivateAddress, Refused, was_never_sent
 
 HOSTS = ("*.amocrm.ru", "www.amocrm.ru", "dataapi.uiscom.ru")
 
@@ -320,22 +318,27 @@ class TestPrivateAddresses:
     def test_which_they_are(self, monkeypatch: pytest.MonkeyPatch, address: str, refused: bool) -> None:
         closed: list[bool] = []
 
-        class Reached:
+        class Reached(socket.socket):
+            def connect(self, _address: Any) -> None:
+                """Reach it without leaving this machine."""
+
             def getpeername(self) -> tuple[Any, ...]:
                 return address, 443
 
             def close(self) -> None:
                 closed.append(True)
+                super().close()
 
-        monkeypatch.setattr(HTTPSConnection, "_new_conn", lambda self: Reached())
-        connection = _PublicConnection("example.amocrm.ru")
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 443))]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+        monkeypatch.setattr(socket, "socket", Reached)
 
-        if refused:
-            with pytest.raises(NewConnectionError):
-                connection._new_conn()
-        else:
-            assert isinstance(connection._new_conn(), Reached)
-        assert closed == [True] * refused
+        with pytest.raises(requests.ConnectionError) as failed:
+            Client(HOSTS).post("https://example.amocrm.ru/", b"secret")
+
+        assert isinstance(failed.value, PrivateAddress) is refused
+        assert was_never_sent(failed.value) or not refused
+        assert closed
 
 
 def test_an_answer_without_an_end_is_given_up(outside: Outside, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ from webapp.extensions import db
 from webapp.models import Account, Campaign, Communication, Delivery, Employee, Integration
 
 #: Jobs of these names are run; what else the product enqueues is none of these tests' business.
-NAMES = ("upload", "confirm", "probe", "sync", "resume_deliveries")
+NAMES = ("upload", "confirm", "probe", "sync", "resume_deliveries", "retry_deliveries")
 
 
 class Outside:

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from .account import Account
@@ -47,7 +47,8 @@ class Delivery(Numbered, Base):
 
     ``ext_id`` is our name for it in the cabinet, ``generation`` is part of it and grows when it is taken back and sent
     again. ``external_id`` is the cabinet's name. ``tries`` counts attempts that failed since it was last well, and
-    ``looks`` the searches still to do before a communication whose fate is unknown may be sent again. ``busy_until``:
+    ``looks`` how often a report has yet to lack a communication whose fate is unknown before it may be sent again, once
+    the report must have had it; ``sent_at`` is when it was sent at the latest. ``busy_until``:
     somebody is at it; whoever comes later than that finds an unknown outcome. ``next_at``: a job is due then; None in a
     pending one that waits for something else. ``refused`` are the sessions and marks that the cabinet did not take,
     each with its reason. ``marks_session`` is the number of a session made of marks. ``target`` are the ids it was sent
@@ -57,9 +58,32 @@ class Delivery(Numbered, Base):
 
     __tablename__ = "delivery"
     __table_args__ = (
-        Index(None, "account_id", "state", "id"),
-        Index(None, "account_id", "id"),
-        partial_index("state = 'pending'", "next_at"),
+        Index(None, "account_id", "created_at", "id"),
+        Index(None, "account_id", "state", "created_at", "id"),
+        partial_index("reason IS NOT NULL", "account_id", "reason", "created_at", "id"),
+        # Named by us: one with the same columns is that of all rows.
+        Index(
+            "ix_delivery_is_different",
+            "account_id",
+            "created_at",
+            "id",
+            sqlite_where=text("is_different"),
+            postgresql_where=text("is_different"),
+        ),
+        Index(
+            "ix_delivery_pending",
+            "account_id",
+            "id",
+            sqlite_where=text("state = 'pending'"),
+            postgresql_where=text("state = 'pending'"),
+        ),
+        Index(
+            "ix_delivery_tag",
+            "account_id",
+            "id",
+            sqlite_where=text("phase = 'tag'"),
+            postgresql_where=text("phase = 'tag'"),
+        ),
         partial_index("confirm_at IS NOT NULL", "account_id", "confirm_at"),
     )
 

@@ -20,6 +20,7 @@ class TaskKind(StrEnum):
     REPLAY = "replay_events"
     IMPORT = "import_archive"
     ERASE = "erase_contact"
+    RETRY = "retry_deliveries"
 
 
 class TaskState(StrEnum):

@@ -108,7 +108,8 @@ def check() -> Any:
         found = checking.check(url, token, line.client())
         _keep_check(number, found)
         if not found.get("failure"):
-            line.resume(db.session(), number)
+            # What was not bought yet stays paused, and goes on being probed.
+            line.resume(db.session(), number, but=checking.missing_types(found))
         db.session.commit()
         flash(_("Проверено."), "attention" if found.get("failure") else "ok")
     return done(url_for("cabinet.show", slug=account.slug))

@@ -7,15 +7,14 @@ from typing import Any
 
 from flask import Blueprint, abort, flash, g, render_template, request, url_for
 from flask_babel import gettext as _
-from flask_babel import ngettext
 from flask_login import current_user
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import joinedload
 
-from webapp import audit, queue
-from webapp.cabinets.dataapi import handing, words
+from webapp import audit, tasks
+from webapp.cabinets.dataapi import handing, listing, settling, words
 from webapp.extensions import db
-from webapp.models import CabinetKind, Communication, Delivery, DeliveryAttempt, DeliveryState, Role
+from webapp.models import CabinetKind, Communication, Delivery, DeliveryAttempt, DeliveryState, Role, TaskKind
 
 from .access import member
 from .communications import heading
@@ -37,7 +36,7 @@ def index() -> str:
     before = number_argument("before")
     query = (
         select(Delivery)
-        .where(*_conditions(chosen))
+        .where(*listing.chosen(g.account.id, _asked(chosen)))
         .options(
             joinedload(Delivery.communication).load_only(
                 Communication.type, Communication.started_at, Communication.contact_name,
@@ -45,9 +44,8 @@ def index() -> str:
             )
         )
     )  # fmt: skip
-    if before:
-        query = query.where(Delivery.id < before)
-    rows = list(db.session.scalars(query.order_by(Delivery.id.desc()).limit(PAGE_SIZE + 1)))
+    place = listing.place_of(db.session(), g.account.id, before) if before else None
+    rows = list(db.session.scalars(listing.latest_first(query, place).limit(PAGE_SIZE + 1)))
     more, rows = len(rows) > PAGE_SIZE, rows[:PAGE_SIZE]
     return render_template(
         "deliveries/list.html",
@@ -89,9 +87,9 @@ def retry(number: int) -> Any:
     """Try one again at once."""
     found = _delivery(number, lock=True)
     if found.state in (DeliveryState.HELD, DeliveryState.FAILED, DeliveryState.PENDING):
-        if found.reason == "unverifiable":
-            # A person has looked and says that it is not there.
-            found.phase = "send"
+        if found.state == DeliveryState.HELD and found.reason in handing.BY_A_PERSON:
+            # They have looked, and say that it is not there.
+            settling.trust_a_person(found)
         if found.reason != handing.UNFINISHED:
             handing.again(db.session(), found)
             _record("delivery.retry", str(found.communication_id))
@@ -116,15 +114,19 @@ def resend(number: int) -> Any:
 @blueprint.post("/retry")
 @member(Role.EDITOR)
 def retry_many() -> Any:
-    """Try again all that the filter shows and that does not go on by itself."""
+    """Let a worker try again all that the filter shows and that does not go on by itself."""
     chosen = _chosen(request.form)
-    # What may be in the cabinet already is only sent again one by one, by somebody who has looked.
-    number = handing.retry(db.session(), *_conditions(chosen), Delivery.reason != "unverifiable")
-    queue.enqueue(db.session(), "resume_deliveries", g.account.id)
-    _record("delivery.retry", str(number))
+    running = tasks.busy(db.session, g.account.id, TaskKind.RETRY)
+    if running is not None:
+        flash(_("Повторная передача уже идёт: дождитесь её конца или остановите её."), "attention")
+        return done(url_for("tasks.show", slug=g.account.slug, number=running.id))
+    last = db.session.scalar(select(func.max(Delivery.id))) or 0
+    params = _asked(chosen) | {"last": last}
+    task = tasks.start(db.session, TaskKind.RETRY, g.account.id, current_user.email, params=params)
+    _record("delivery.retry", str(task.id))
     db.session.commit()
-    flash(ngettext("Передаём ещё раз: %(num)s обращение.", "Передаём ещё раз: %(num)s обращений.", number), "ok")
-    return done(url_for("deliveries.index", slug=g.account.slug, **chosen))
+    flash(_("Повторная передача началась."), "ok")
+    return done(url_for("tasks.show", slug=g.account.slug, number=task.id))
 
 
 def _chosen(sent: Any = None) -> dict[str, Any]:
@@ -140,19 +142,14 @@ def _chosen(sent: Any = None) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value}
 
 
-def _conditions(chosen: dict[str, Any]) -> list[ColumnElement[bool]]:
-    wanted = [Delivery.account_id == g.account.id]
-    if chosen.get("state"):
-        wanted.append(Delivery.state == chosen["state"])
-    if chosen.get("reason"):
-        wanted.append(Delivery.reason == chosen["reason"])
-    if chosen.get("differs"):
-        wanted.append(Delivery.is_different.is_(True))
+def _asked(chosen: dict[str, Any]) -> dict[str, Any]:
+    """The filters in the terms of listing.chosen: days of the account's zone as moments."""
+    asked = {name: value for name, value in chosen.items() if name not in ("since", "until")}
     if chosen.get("since"):
-        wanted.append(Delivery.created_at >= midnight(chosen["since"]))
+        asked["since"] = midnight(chosen["since"]).isoformat()
     if chosen.get("until"):
-        wanted.append(Delivery.created_at < midnight(chosen["until"] + timedelta(days=1)))
-    return wanted
+        asked["until"] = midnight(chosen["until"] + timedelta(days=1)).isoformat()
+    return asked
 
 
 def _delivery(number: int, *, lock: bool = False) -> Delivery:

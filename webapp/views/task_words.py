@@ -17,6 +17,7 @@ KIND_NAMES = {
     TaskKind.REPLAY: _l("Повторная обработка событий"),
     TaskKind.IMPORT: _l("Загрузка архива"),
     TaskKind.ERASE: _l("Удаление данных человека"),
+    TaskKind.RETRY: _l("Повторная передача"),
 }
 
 STATE_NAMES = {
@@ -67,6 +68,7 @@ COUNT_NAMES: dict[str, dict[str, Any]] = {
         "views": _l("Сохранённых видов списка удалено"),
         "masked": _l("Чужих записей, где контакт закрыт звёздочками"),
     },
+    TaskKind.RETRY: {"sent": _l("Отправлено на передачу")},
 }
 
 

@@ -31,6 +31,7 @@ PLACES = {
     TaskKind.REPLAY: "events",
     TaskKind.IMPORT: "events",
     TaskKind.ERASE: "settings",
+    TaskKind.RETRY: "communications",
 }
 
 #: Kinds that work on the same rows: one at a time.

@@ -7,6 +7,7 @@ import json
 import pytest
 import requests
 
+from tests.doubles.broken import Broken, trusting
 from webapp.cabinets.dataapi import client, failures, hosts, words
 from webapp.cabinets.dataapi.failures import Failure, Kind
 from webapp.cabinets.dataapi.masking import masked_answer, masked_request
@@ -105,7 +106,25 @@ def test_what_was_never_connected_was_never_sent():
         client.Api("http://127.0.0.1:9/v2.0", "key", Client(extra=["127.0.0.1:9"])).call("upload.chats", {})
     assert failed.value.kind is Kind.LATER
     assert failures.of_exception(requests.ReadTimeout()).kind is Kind.UNKNOWN
+    assert failures.of_exception(requests.exceptions.SSLError("in the middle of an answer")).kind is Kind.UNKNOWN
     assert failures.of_exception(requests.ConnectionError("reset")).kind is Kind.UNKNOWN
+
+
+@pytest.mark.parametrize("how", ["garbage", "reset", "close"])
+@pytest.mark.parametrize("when", ["before answer", "in body"])
+def test_tls_that_breaks_while_the_answer_is_read_leaves_the_outcome_unknown(monkeypatch, how: str, when: str):
+    """The upload was heard: sent again without a look it would be there twice."""
+    with Broken(f"tls {how} {when}") as vendor, trusting(monkeypatch, vendor):
+        with pytest.raises(Failure) as failed:
+            client.Api(vendor.url, "key", Client(extra=[vendor.address])).call("upload.chats", {})
+        assert vendor.heard.wait(5)
+    assert failed.value.kind is Kind.UNKNOWN
+
+
+def test_tls_that_was_never_agreed_on_sent_nothing():
+    with Broken("tls close before answer") as vendor, pytest.raises(Failure) as failed:
+        client.Api(vendor.url, "key", Client(extra=[vendor.address])).call("upload.chats", {})
+    assert failed.value.kind is Kind.LATER
 
 
 @pytest.mark.parametrize(

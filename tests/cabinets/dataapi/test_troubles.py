@@ -57,9 +57,8 @@ def test_after_three_days_and_about_ten_tries_it_fails_and_can_be_tried_again(ou
     assert 10 <= delivery.tries <= 12
     outside.double.heal()
     with outside.app.app_context():
-        handing.retry(db.session(), handing.Delivery.account_id == outside.account_id)
+        handing.again(db.session(), db.session.get_one(handing.Delivery, delivery.id))
         db.session.commit()
-    outside.run_job("resume_deliveries", outside.account_id)
     outside.run()
     assert (outside.delivery().state, outside.held_once()) == ("delivered", 1)
 

@@ -328,6 +328,18 @@ def test_a_cabinet_that_makes_no_sessions_leaves_it_to_the_later_rules(outside: 
     assert (outside.delivery().state, outside.stored()["campaign_id"]) == ("delivered", 268101)
 
 
+def test_a_cabinet_that_wants_a_real_address_leaves_it_to_the_later_rules(outside: Outside):
+    """Nobody's address is known, and none is made up."""
+    outside.hand_over(upload_sessions=True)
+    field = "sessions.visitor_ip_address"
+    outside.double.fault("invalid_parameter_value", "upload.sessions", containing='"0.0.0.0"', times=None, field=field)
+    page = {"page": {"url": "https://romashka-shtory.example/blackout", "title": "Шторы"}}
+    outside.send(chat(84, "Есть шторы?", **ANNA, **UTM, **page))
+    outside.run()
+    assert (outside.communication().rule, trail(outside)["utm"]) == ("default", "refused")
+    assert (outside.delivery().state, outside.held_once()) == ("delivered", 1)
+
+
 @pytest.mark.parametrize("choice", ["dropped", "old id"])
 def test_a_session_of_marks_whose_answer_got_lost_is_found(outside: Outside, choice: str):
     """U-18."""

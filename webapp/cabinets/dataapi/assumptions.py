@@ -40,8 +40,12 @@ VAGUE_REFUSALS = frozenset({"invalid_date_time", "invalid_parameters_combination
 #: U-12: by host, the word for a chat in which both sides wrote.
 SUCCEED_WORDS: dict[str, str] = {}
 
-#: U-14: seconds until a loaded communication is looked for, each after the last, before it is called absent.
+#: U-14: seconds until a loaded communication is looked for, each after the last. Reports may lag behind as long as all
+#: of them together: nothing that they lack before is absent.
 LOOK_AFTER = (60, 240, 600)
+
+#: So often a report has to lack it after that time: an empty list may also be half an answer.
+LOOKS_NEEDED = 2
 
 #: U-14: seconds until an upload is read back, and until it is looked for again.
 CONFIRM_AFTER = (60, 240, 600, 3600, 6 * 3600)
@@ -49,7 +53,7 @@ CONFIRM_AFTER = (60, 240, 600, 3600, 6 * 3600)
 #: U-19: calls a second while the limits are unknown.
 UNKNOWN_RATE = 1.0
 
-#: Not in the contract's list: upload.sessions demands an address and the vendors do not always tell one.
+#: Not in the contract's list: upload.sessions demands an address, and none is kept. This one can be nobody's.
 UNKNOWN_ADDRESS = str(IPv4Address(0))
 
 #: Not in the contract's list: a session made of marks begins so long before the chat.

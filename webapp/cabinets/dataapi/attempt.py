@@ -29,9 +29,9 @@ from webapp.models import (
     utc_now,
 )
 
-from . import assumptions, compose, handing, line, lookup, settling, telling
+from . import compose, handing, line, lookup, settling, telling
 from .client import Reply
-from .failures import Failure
+from .failures import Failure, Kind
 from .line import Line
 from .masking import masked_answer, masked_request
 
@@ -63,22 +63,35 @@ class Task:
     zone: ZoneInfo
     method: str
     params: dict[str, Any]
+    not_after: datetime
     with_session: str | None = None
     probe: bool = False
 
+    @property
+    def looks(self) -> bool:
+        """True when it asks a report whether the communication is there, to upload or to delete it."""
+        return self.method == lookup.REPORTS[ConversationType(self.kind)]
 
-def perform(session: Session, delivery_id: int, decide: Decide, *, probe: bool = False) -> None:
-    """Make one attempt if one is due; commits. ``probe`` goes through a pause of its type, to see if it has ended."""
+    @property
+    def uploads(self) -> bool:
+        """True when it uploads the communication itself."""
+        return self.method == compose.UPLOADS[ConversationType(self.kind)]
+
+
+def perform(session: Session, delivery_id: int, decide: Decide, *, probe: bool = False) -> bool:
+    """Make one attempt if one is due; commits. ``probe`` goes through a pause of its type, to see if it has ended.
+    False when no call was made."""
     task, connection = _begin(session, delivery_id, decide, probe)
     session.commit()
     if task is None or connection is None:
-        return
+        return False
     try:
         came = _call(connection, task)
     except Failure as failure:
         came = failure
     _end(session, task, came, decide)
     session.commit()
+    return True
 
 
 def _begin(session: Session, delivery_id: int, decide: Decide, probe: bool) -> tuple[Task | None, Line | None]:
@@ -147,18 +160,17 @@ def _worker_died(session: Session, delivery: Delivery) -> None:
         .where(DeliveryAttempt.delivery_id == delivery.id, DeliveryAttempt.outcome.is_(None))
         .values(outcome="unknown", mnemonic="worker_died", finished_at=utc_now())
     )
-    delivery.busy_until = None
     if delivery.phase == DeliveryPhase.SEND:
         delivery.attempts += 1
-        delivery.phase, delivery.looks = DeliveryPhase.LOOK, len(assumptions.LOOK_AFTER)
+        settling.doubt(delivery, delivery.busy_until)
+        settling.say(delivery, "unknown_outcome", {})
+    delivery.busy_until = None
 
 
 def _task(
     session: Session, delivery: Delivery, communication: Communication, account: Account, decide: Decide, probe: bool
 ) -> Task | None:
     """The call that is to be made. What cannot be sent is held; a session that is none is as good as refused."""
-    if delivery.phase == DeliveryPhase.DELETE and delivery.external_id is None:
-        settling.renew(delivery)
     with_session = None
     try:
         if delivery.phase == DeliveryPhase.SEND:
@@ -168,7 +180,8 @@ def _task(
     except compose.Held as held:
         settling.hold(session, delivery, held.reason, held.facts)
         return None
-    delivery.busy_until = utc_now() + LEASE
+    now = utc_now()
+    delivery.busy_until = now + LEASE
     attempt = DeliveryAttempt(
         account_id=account.id, delivery_id=delivery.id, method=method, request=masked_request(method, params)
     )
@@ -176,7 +189,7 @@ def _task(
     session.flush()
     return Task(
         delivery.id, attempt.id, DeliveryPhase(delivery.phase), delivery.type, delivery.ext_id,
-        communication.started_at, ZoneInfo(account.timezone), method, params, with_session, probe,
+        communication.started_at, ZoneInfo(account.timezone), method, params, now + LEASE / 2, with_session, probe,
     )  # fmt: skip
 
 
@@ -207,7 +220,7 @@ def _upload(
 
 def _other_call(delivery: Delivery, communication: Communication) -> tuple[str, dict[str, Any]]:
     kind = ConversationType(delivery.type)
-    if delivery.phase == DeliveryPhase.DELETE:
+    if delivery.phase == DeliveryPhase.DELETE and (delivery.external_id or "").isdecimal():
         return compose.UPLOADS[kind].replace("upload.", "delete."), {"id": int(delivery.external_id or 0)}
     if delivery.phase == DeliveryPhase.TAG:
         tag = str((communication.integration.handover or {}).get("tag") or "0")
@@ -220,18 +233,20 @@ def _other_call(delivery: Delivery, communication: Communication) -> tuple[str, 
 
 def _call(connection: Line, task: Task) -> Any:
     """Make the call: the reply, or for a look what was found. Raises Failure."""
-    if task.phase == DeliveryPhase.LOOK:
+    if task.looks:
         return lookup.find(connection, task.kind, task.ext_id, task.started_at, task.zone) or {}
     if task.phase == DeliveryPhase.SESSION and task.method != "upload.sessions":
         return lookup.find_session(connection, f"{task.ext_id}-s", task.started_at, task.zone) or ""
-    return connection.call(task.method, task.params)
+    # Whoever was stopped for so long that he passes for dead sends nothing any more.
+    return connection.call(task.method, task.params, task.not_after)
 
 
 def _end(session: Session, task: Task, came: Any, decide: Decide) -> None:
     """Write down what came of it, and what comes next."""
     delivery = _locked(session, task.delivery_id)
     attempt = session.get(DeliveryAttempt, task.attempt_id, populate_existing=True)
-    if delivery is None or attempt is None:
+    if delivery is None or attempt is None or delivery.ext_id != task.ext_id:
+        # Erased meanwhile; the number of its row may be another's by now.
         return
     overtaken = attempt.outcome is not None
     failure = came if isinstance(came, Failure) else None
@@ -248,6 +263,11 @@ def _end(session: Session, task: Task, came: Any, decide: Decide) -> None:
         # It took longer than anything may, and another looks for what became of it.
         return
     delivery.busy_until = None
+    if delivery.phase != task.phase:
+        # Somebody asked for something else meanwhile: that is next, whatever came of this.
+        handing.schedule(session, delivery)
+        return
     settling.settle(session, delivery, task, came, decide)
-    if task.probe and not (failure and failure.kind == "stop"):
-        line.resume(session, delivery.account_id, delivery.type)
+    if task.probe and task.uploads and (failure is None or failure.kind is Kind.DONE):
+        # Its type gets through, and no other is known to.
+        line.resume(session, delivery.account_id, task.kind)

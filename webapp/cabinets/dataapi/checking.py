@@ -57,6 +57,12 @@ def check(url: str, token: str, client: Client, now: datetime | None = None) -> 
     return found | {"points": points}
 
 
+def missing_types(found: dict[str, Any]) -> frozenset[str]:
+    """The types of communication whose uploads the check found not to be bought."""
+    states = {name: state for name, state, *_facts in found.get("needs", [])}
+    return frozenset(str(kind) for kind, name in COMPONENTS.items() if states.get(name) == "missing")
+
+
 def _components(api: Api, found: dict[str, Any], points: dict[str, int]) -> list[list[Any]]:
     """The uploads. Only an account with «Data API для настройки» tells what it has bought."""
     try:

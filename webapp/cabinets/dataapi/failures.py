@@ -8,9 +8,8 @@ from enum import StrEnum
 from typing import Any
 
 import requests
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
-from webapp.http import Refused
+from webapp.http import Refused, was_never_sent
 from webapp.logs import redact
 
 from . import assumptions
@@ -154,14 +153,7 @@ def of_exception(error: requests.RequestException) -> Failure:
     """The failure of a request that got no answer."""
     if isinstance(error, Refused):
         return Failure(Kind.STOP, "wrong_host")
-    if _never_connected(error):
+    if was_never_sent(error) or isinstance(error, requests.exceptions.InvalidURL):
         return Failure(Kind.LATER, "unreachable", type(error).__name__)
+    # From the request's first byte on it may have happened, also where the line or its encryption breaks afterwards.
     return Failure(Kind.UNKNOWN, "no_answer", type(error).__name__)
-
-
-def _never_connected(error: requests.RequestException) -> bool:
-    """True when nothing can have been sent."""
-    if isinstance(error, requests.ConnectTimeout | requests.exceptions.SSLError | requests.exceptions.InvalidURL):
-        return True
-    cause = error.args[0] if error.args else None
-    return isinstance(getattr(cause, "reason", cause), NewConnectionError | ConnectTimeoutError)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import secrets
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import String, cast, func, or_, select
 from sqlalchemy.orm import Session
 
 from webapp import queue
@@ -26,7 +27,7 @@ from webapp.models import (
     utc_now,
 )
 
-from . import assumptions, line
+from . import assumptions, line, listing
 
 #: Seconds before each next attempt: about ten over three days.
 RETRY_AFTER = (60, 300, 900, 3600, 7200, 14400, 28800, 43200, 72000, 86400)
@@ -68,6 +69,10 @@ BY_SETTINGS = frozenset(
 )
 
 
+#: What may be in the cabinet for all we know: only somebody who has looked there may have it sent.
+BY_A_PERSON = frozenset({"unverifiable", "undeletable"})
+
+
 def record(session: Session, communication_id: int) -> None:
     """See Cabinet.record. A chat goes out when it has ended; what is only a test of ours never does."""
     told = session.execute(
@@ -91,7 +96,7 @@ def record(session: Session, communication_id: int) -> None:
             account_id=told.account_id,
             communication_id=communication_id,
             type=told.type,
-            ext_id=f"lt-{told.public_id}-{communication_id}",
+            ext_id=_new_ext_id(told.public_id, communication_id),
             state=DeliveryState.PENDING,
             reason=None if ready else UNFINISHED,
             updated_at=utc_now(),
@@ -149,8 +154,8 @@ def resend(session: Session, communication_id: int) -> bool:
 
 def take_back(session: Session, delivery: Delivery) -> None:
     """Let it be deleted in the cabinet and sent as it is now."""
-    # Without the cabinet's id it is looked for first; an absent one goes straight to being sent.
-    delivery.phase = DeliveryPhase.DELETE
+    # Without the cabinet's id it is looked for first.
+    delivery.phase, delivery.looks = DeliveryPhase.DELETE, assumptions.LOOKS_NEEDED
     delivery.refused, delivery.marks_session, delivery.shortened = {}, None, False
     delivery.confirmed = delivery.confirmed_at = delivery.confirm_at = None
     delivery.differs, delivery.is_different, delivery.changed_after = [], False, False
@@ -174,8 +179,15 @@ def schedule(session: Session, delivery: Delivery, seconds: float = 0.0) -> None
     queue.enqueue(session, "upload", delivery.id, delay_seconds=seconds, key=_key(delivery))
 
 
+def _new_ext_id(integration: str, communication_id: int) -> str:
+    """Our name for it in the cabinet. Numbers of rows come back after an erasure (SQLite), and the cabinet still has
+    what was erased here: with the number alone a new communication would be found there, and never be sent."""
+    return f"lt-{integration}-{communication_id}-{secrets.token_urlsafe(6)}"
+
+
 def _key(delivery: Delivery) -> str:
-    return f"{delivery.id}:{delivery.turn}"
+    """The name of its next job: no number of a row, which an earlier delivery may have had."""
+    return f"{delivery.ext_id}:{delivery.turn}"
 
 
 def seconds_in_line(session: Session, account_id: int, link: CabinetLink | None) -> float:
@@ -228,16 +240,30 @@ def reconcile(session: Session, account_id: int) -> None:
     overdue = utc_now() - OVERDUE
     lost = (
         Delivery.account_id == account_id,
-        or_(Delivery.state == DeliveryState.PENDING, Delivery.phase == DeliveryPhase.TAG),
         or_(Delivery.next_at.is_(None), Delivery.next_at < overdue),
         or_(Delivery.reason.is_(None), Delivery.reason != UNFINISHED),
         or_(Delivery.busy_until.is_(None), Delivery.busy_until < utc_now()),
     )
+    for which in (listing.PENDING, listing.TAG):
+        _find_jobs(session, account_id, which, *lost)
+    if session.scalar(
+        select(Delivery.id).where(Delivery.account_id == account_id, Delivery.confirm_at < overdue).limit(1)
+    ):
+        ask_to_confirm(session, account_id, 0)
+    for one in session.scalars(
+        select(CabinetPause).where(CabinetPause.account_id == account_id, CabinetPause.next_probe_at < overdue)
+    ).all():
+        line.probe_later(session, one)
+    session.commit()
+
+
+def _find_jobs(session: Session, account_id: int, *lost: Any) -> None:
+    """Give those a job that have none. Commits in batches."""
     last = 0
     while True:
         stopped = {one.scope for one in line.pauses(session, account_id)}
         if line.WHOLE in stopped:
-            break
+            return
         found = session.scalars(
             select(Delivery)
             .where(*lost, Delivery.type.not_in(stopped), Delivery.id > last)
@@ -252,63 +278,40 @@ def reconcile(session: Session, account_id: int) -> None:
                 schedule(session, delivery)
         session.commit()
         if len(found) < BATCH:
-            break
-    if session.scalar(
-        select(Delivery.id).where(Delivery.account_id == account_id, Delivery.confirm_at < overdue).limit(1)
-    ):
-        ask_to_confirm(session, account_id, 0)
-    for one in session.scalars(
-        select(CabinetPause).where(CabinetPause.account_id == account_id, CabinetPause.next_probe_at < overdue)
-    ).all():
-        line.probe_later(session, one)
-    session.commit()
+            return
 
 
 def _release(session: Session, account_id: int) -> None:
     """Let what is held because of settings try again, once for each change of them."""
-    last = 0
-    while True:
-        found = session.execute(
-            select(Delivery, Integration.revision, Account.revision)
-            .join(Communication, Communication.id == Delivery.communication_id)
-            .join(Integration, Integration.id == Communication.integration_id)
-            .join(Account, Account.id == Delivery.account_id)
-            .where(
-                Delivery.account_id == account_id,
-                Delivery.state == DeliveryState.HELD,
-                Delivery.reason.in_(BY_SETTINGS),
-                Delivery.id > last,
+    for reason in sorted(BY_SETTINGS):
+        place = None
+        while True:
+            query = (
+                select(Delivery)
+                .join(Communication, Communication.id == Delivery.communication_id)
+                .join(Integration, Integration.id == Communication.integration_id)
+                .join(Account, Account.id == Delivery.account_id)
+                .where(*listing.chosen(account_id, {"reason": reason, "state": DeliveryState.HELD}))
+                .where(Delivery.known_from.is_distinct_from(_revisions()))
             )
-            .order_by(Delivery.id)
-            .limit(BATCH)
-            .with_for_update(of=Delivery)
-        ).all()
-        for delivery, *revisions in found:
-            last = delivery.id
-            if delivery.known_from != known_from(*revisions):
+            found = session.scalars(listing.oldest_first(query, place).limit(BATCH).with_for_update(of=Delivery)).all()
+            for delivery in found:
+                place = delivery.created_at, delivery.id
                 again(session, delivery)
-        session.commit()
-        if len(found) < BATCH:
-            return
+            session.commit()
+            if len(found) < BATCH:
+                break
+
+
+def _revisions() -> Any:
+    """``known_from`` as the database writes it."""
+    integration, account = cast(Integration.revision, String), cast(Account.revision, String)
+    return integration.concat(":").concat(account)
 
 
 def known_from(integration_revision: int, account_revision: int) -> str:
     """The settings that a decision was made under, as one word."""
     return f"{integration_revision}:{account_revision}"
-
-
-def retry(session: Session, *which: Any) -> int:
-    """Let all deliveries that satisfy ``which`` be tried again; how many. A reconciliation gives them their jobs.
-
-    The caller commits and has limited ``which`` to one account.
-    """
-    done = session.execute(
-        update(Delivery)
-        .where(*which, Delivery.state.in_((DeliveryState.FAILED, DeliveryState.HELD)))
-        .values(state=DeliveryState.PENDING, tries=0, next_at=None, updated_at=utc_now())
-        .execution_options(synchronize_session=False)
-    )
-    return done.rowcount
 
 
 def counts(session: Session, account_id: int) -> dict[str, int | str]:

@@ -24,7 +24,7 @@ from webapp.models import Account, CabinetLink, CabinetPause, Lane, utc_now
 
 from . import assumptions, hosts
 from .client import Api, Reply
-from .failures import Failure
+from .failures import Failure, Kind
 
 log = structlog.get_logger()
 
@@ -69,11 +69,14 @@ class Line:
         rate = rate_of(session.get(CabinetLink, account.id))
         return cls(session.get_bind(), account.id, account.cabinet_url, account.cabinet_access_token, rate)
 
-    def call(self, method: str, params: Mapping[str, Any]) -> Reply:
-        """Wait for the turn, make the call, keep what is told of the points. Raises Failure."""
+    def call(self, method: str, params: Mapping[str, Any], not_after: datetime | None = None) -> Reply:
+        """Wait for the turn, make the call, keep what is told of the points. Raises Failure, also for a turn that came
+        too late."""
         wait = pacing.reserve(self._engine, lane_of(self._account_id), self._per_second)
         if wait:
             time.sleep(wait)
+        if not_after is not None and utc_now() > not_after:
+            raise Failure(Kind.LATER, "too_late")
         try:
             reply = self._api.call(method, params)
         except Failure as failure:
@@ -189,16 +192,18 @@ def probe_later(session: Session, paused: CabinetPause) -> None:
     session.flush()
     paused.probes += 1
     paused.next_probe_at = utc_now() + timedelta(seconds=PROBE_SECONDS)
-    key = f"{paused.id}:{paused.probes}"
+    # The number of an ended pause comes back with the next one (SQLite), and a job's name counts once.
+    key = f"{paused.id}:{paused.since.timestamp()}:{paused.probes}"
     queue.enqueue(session, "probe", paused.id, delay_seconds=PROBE_SECONDS, key=key)
 
 
-def resume(session: Session, account_id: int, scope: str | None = None) -> bool:
-    """End the pauses of the account, or one of them, and let what waited go out. False when there was none.
+def resume(session: Session, account_id: int, scope: str | None = None, *, but: frozenset[str] = frozenset()) -> bool:
+    """End the pauses of the account, or one of them, and let what waited go out; ``but`` are scopes that stay paused.
+    False when there was none.
 
     The caller commits.
     """
-    ended = [one for one in pauses(session, account_id) if scope in (None, one.scope)]
+    ended = [one for one in pauses(session, account_id) if scope in (None, one.scope) and one.scope not in but]
     for one in ended:
         session.delete(one)
     session.flush()

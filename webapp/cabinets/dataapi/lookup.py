@@ -9,7 +9,9 @@ from zoneinfo import ZoneInfo
 
 from webapp.conversation import ConversationType
 
+from .client import Reply
 from .compose import window
+from .failures import Failure, Kind
 from .line import Line
 
 REPORTS = {ConversationType.CHAT: "get.chats_report", ConversationType.OFFLINE_MESSAGE: "get.offline_messages_report"}
@@ -33,7 +35,7 @@ def find(line: Line, kind: str, ext_id: str, started_at: datetime, zone: ZoneInf
         "fields": ["id", "communication_id", "ext_id"],
         "limit": 10,
     }
-    rows = line.call(REPORTS[ConversationType(kind)], params).rows
+    rows = _all_rows(line.call(REPORTS[ConversationType(kind)], params))
     return next((row for row in rows if row.get("ext_id") == ext_id), None)
 
 
@@ -45,8 +47,16 @@ def find_session(line: Line, ext_id: str, started_at: datetime, zone: ZoneInfo) 
         "fields": ["id", "ext_id"],
         "limit": 10,
     }
-    rows = line.call("get.visitor_sessions_report", params).rows
+    rows = _all_rows(line.call("get.visitor_sessions_report", params))
     return next((str(row["id"]) for row in rows if row.get("ext_id") == ext_id and row.get("id")), None)
+
+
+def _all_rows(reply: Reply) -> list[dict[str, Any]]:
+    """The rows of an answer that is whole: what half an answer lacks may be there. Raises Failure."""
+    whole = isinstance(reply.data, list) and len(reply.rows) == len(reply.data)
+    if not whole or (reply.total or 0) > len(reply.rows):
+        raise Failure(Kind.UNKNOWN, "half_an_answer", answer=reply.answer)
+    return reply.rows
 
 
 def read_back(

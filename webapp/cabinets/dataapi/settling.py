@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
+from itertools import accumulate
 from typing import Any
 
 import structlog
@@ -21,6 +23,9 @@ log = structlog.get_logger()
 #: How often a tag is tried before it is given up: what was uploaded stays uploaded.
 MOST_TAG_TRIES = 5
 
+#: The fact of a delivery that is taken back: the number under which the cabinet knows nothing that it could delete.
+UNKNOWN_NUMBER = "unknown_number"
+
 
 def settle(session: Session, delivery: Delivery, task: Any, came: Any, decide: Callable[..., Any]) -> None:
     """Write into the delivery what came of the attempt; the caller commits."""
@@ -37,14 +42,15 @@ def settle(session: Session, delivery: Delivery, task: Any, came: Any, decide: C
     elif came.kind is Kind.ITEM or (came.kind is Kind.DONE and task.phase != DeliveryPhase.SEND):
         _refused(session, delivery, task, came, decide)
     elif came.kind is Kind.DONE:
-        delivery.facts = {"already": True}
         _look(session, delivery)
+        delivery.facts = {"already": True}
     else:
         _try_again(session, delivery, task, came)
 
 
 def _well(session: Session, delivery: Delivery, task: Any, came: Any) -> None:
-    delivery.tries = 0 if task.phase in (DeliveryPhase.SEND, DeliveryPhase.DELETE) else delivery.tries
+    if task.phase in (DeliveryPhase.SEND, DeliveryPhase.DELETE) and not task.looks:
+        delivery.tries = 0
     if task.phase == DeliveryPhase.SEND:
         delivery.attempts += 1
         number = lookup.external_id(came.first) if isinstance(came, Reply) else None
@@ -53,8 +59,8 @@ def _well(session: Session, delivery: Delivery, task: Any, came: Any) -> None:
         else:
             # Half an answer: it says neither yes nor no.
             _look(session, delivery)
-    elif task.phase == DeliveryPhase.LOOK:
-        _looked(session, delivery, came)
+    elif task.looks:
+        (_looked_for_old if task.phase == DeliveryPhase.DELETE else _looked)(session, delivery, came)
     elif task.phase == DeliveryPhase.SESSION:
         _session_made(session, delivery, task, came)
     elif task.phase == DeliveryPhase.DELETE:
@@ -105,26 +111,77 @@ def renew(delivery: Delivery) -> None:
     delivery.ext_id = delivery.ext_id.rpartition("~")[0] or delivery.ext_id
     delivery.ext_id = f"{delivery.ext_id}~{delivery.generation}"
     delivery.external_id, delivery.phase, delivery.looks = None, DeliveryPhase.SEND, 0
+    delivery.facts = {}
+
+
+def doubt(delivery: Delivery, until: datetime | None = None) -> None:
+    """Nobody knows whether it is there: from now on it is looked for. ``until``: when it was sent at the latest."""
+    delivery.phase, delivery.looks = DeliveryPhase.LOOK, assumptions.LOOKS_NEEDED
+    delivery.sent_at = until or utc_now()
+
+
+def trust_a_person(delivery: Delivery) -> None:
+    """Somebody has looked in the cabinet, and wants it to be sent: what we could not find out is so."""
+    if delivery.phase == DeliveryPhase.DELETE:
+        renew(delivery)
+    delivery.phase = DeliveryPhase.SEND
 
 
 def _look(session: Session, delivery: Delivery) -> None:
-    """Nobody knows whether it is there: it is looked for, more than once, before it is sent again."""
-    delivery.phase, delivery.looks, delivery.reason = DeliveryPhase.LOOK, len(assumptions.LOOK_AFTER), "unknown_outcome"
+    """It is looked for, more than once, before it is sent again."""
+    doubt(delivery)
+    delivery.reason, delivery.facts = "unknown_outcome", {}
     handing.schedule(session, delivery, assumptions.LOOK_AFTER[0])
 
 
 def _looked(session: Session, delivery: Delivery, found: Any) -> None:
+    """A report was asked for what is to be uploaded."""
     if found:
         delivered(session, delivery, lookup.external_id(found))
-        return
-    delivery.looks -= 1
-    if delivery.looks > 0:
-        handing.schedule(session, delivery, assumptions.LOOK_AFTER[-delivery.looks])
+    elif not _is_absent(delivery):
+        handing.schedule(session, delivery, _until_next_look(delivery))
     elif (delivery.facts or {}).get("already"):
         delivered(session, delivery, None)
     else:
         delivery.phase = DeliveryPhase.SEND
         handing.schedule(session, delivery)
+
+
+def _looked_for_old(session: Session, delivery: Delivery, found: Any) -> None:
+    """A report was asked for what is to be deleted. Nothing is sent anew before it is known to be gone."""
+    number, refused = lookup.external_id(found or {}), (delivery.facts or {}).get(UNKNOWN_NUMBER)
+    if number and number.isdecimal() and number != refused:
+        delivery.external_id = number
+        handing.schedule(session, delivery)
+    elif found:
+        # There, and nobody says by which number it could be deleted.
+        hold(session, delivery, "undeletable", {})
+    elif not _is_absent(delivery):
+        handing.schedule(session, delivery, _until_next_look(delivery))
+    elif refused:
+        renew(delivery)
+        handing.schedule(session, delivery)
+    else:
+        # It was there once, and a report that lacks it may lag for good.
+        hold(session, delivery, "undeletable", {})
+
+
+def _is_absent(delivery: Delivery) -> bool:
+    """Whether it is to be believed that a report lacks it: often enough, once the report must have had it. The clock
+    decides that, for whoever presses «Передать ещё раз» has it looked for earlier."""
+    if _seconds_since_sent(delivery) >= sum(assumptions.LOOK_AFTER):
+        delivery.looks -= 1
+    return delivery.looks <= 0
+
+
+def _until_next_look(delivery: Delivery) -> float:
+    passed = _seconds_since_sent(delivery)
+    due = (moment - passed for moment in accumulate(assumptions.LOOK_AFTER))
+    return next((seconds for seconds in due if seconds > 0), assumptions.LOOK_AFTER[0])
+
+
+def _seconds_since_sent(delivery: Delivery) -> float:
+    return (utc_now() - (delivery.sent_at or delivery.created_at)).total_seconds()
 
 
 def _session_made(session: Session, delivery: Delivery, task: Any, came: Any) -> None:
@@ -144,12 +201,17 @@ def _session_made(session: Session, delivery: Delivery, task: Any, came: Any) ->
 
 def _try_again(session: Session, delivery: Delivery, task: Any, failure: Failure) -> None:
     """Nothing is wrong with the communication: the network, the server, or nobody knows."""
+    if task.probe and failure.kind is Kind.LATER and failure.mnemonic != "internal_error":
+        # Nothing happened, and without the pause it would not have been tried.
+        delivery.next_at = None
+        say(delivery, "paused", {"mnemonic": failure.mnemonic})
+        return
     delivery.tries += 1
     if task.phase == DeliveryPhase.SEND:
         delivery.attempts += 1
         if failure.kind is Kind.UNKNOWN or failure.mnemonic == "internal_error":
             # A server that says it failed may have done it before it did.
-            delivery.phase, delivery.looks = DeliveryPhase.LOOK, len(assumptions.LOOK_AFTER)
+            doubt(delivery)
     if task.phase == DeliveryPhase.TAG and delivery.tries >= MOST_TAG_TRIES:
         delivery.tag_problem, delivery.phase = failure.mnemonic, DeliveryPhase.DONE
         return
@@ -168,6 +230,9 @@ def _later_or_never(session: Session, delivery: Delivery, seconds: float | None,
 def _stopped(session: Session, delivery: Delivery, task: Any, failure: Failure, decide: Callable[..., Any]) -> None:
     """Nobody gets through. The attempt does not count."""
     if not failure.account_wide:
+        if task.phase == DeliveryPhase.DELETE:
+            hold(session, delivery, "undeletable", failure.facts)
+            return
         if task.phase == DeliveryPhase.LOOK:
             # Sending again without looking might make it twice: a person decides.
             hold(session, delivery, "unverifiable", failure.facts)
@@ -185,8 +250,10 @@ def _stopped(session: Session, delivery: Delivery, task: Any, failure: Failure, 
 
 def _refused(session: Session, delivery: Delivery, task: Any, failure: Failure, decide: Callable[..., Any]) -> None:
     """The cabinet does not want this one as it is."""
-    if task.phase == DeliveryPhase.DELETE and failure.mnemonic == "entity_not_found":
-        renew(delivery)
+    if task.phase == DeliveryPhase.DELETE and not task.looks and failure.mnemonic == "entity_not_found":
+        # Deleted already, or there under another number than the one we were told (U-09).
+        delivery.facts, delivery.looks = {UNKNOWN_NUMBER: delivery.external_id}, assumptions.LOOKS_NEEDED
+        delivery.external_id = None
         handing.schedule(session, delivery)
     elif task.phase == DeliveryPhase.SESSION:
         _without_session(session, delivery, MARKS, failure, decide)
