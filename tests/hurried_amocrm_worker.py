@@ -1,7 +1,6 @@
 """The product's worker with the pauses between its tries at amoCRM made short, for the test that kills it.
 
-Only how long a look-up waits after a failure is different. The rate, the leases and the environment are the
-product's own.
+Only how long a look-up waits after a failure is different. The rate, the leases and the environment are the product's.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ def test_every_module_is_a_job_of_its_name(app):
         *("close_idle_chats", "make_export", "process_stored", "purge_expired", "replay_failed"),
         *("erase_contact", "import_archive", "reattribute", "replay_events", "undo_reattribution"),
         *("send_alert", "watch"),
-        *("confirm", "probe", "resume_deliveries", "sync", "upload"),
-        *("check_authorization", "look_up", "reconcile", "resume_lookups"),
+        *("confirm", "probe", "resume_deliveries", "retry_deliveries", "sync", "upload"),
+        *("ask_refused", "check_authorization", "look_up", "reconcile", "resume_lookups"),
     }
     assert {schedule.job for schedule in jobs.SCHEDULES} <= set(found)
 
