@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from urllib.parse import urlencode
 
 from .jivo import JivoDouble
@@ -23,6 +24,9 @@ def open_site(sender: JivoDouble, hook: str, lines: tuple[str, str]) -> SiteDoub
         site = SiteDouble(sender=sender)
     counter, script = lines
     site.layout(head=[counter, "jivo", script])
+    # Numbers that neither the demo's other chats have nor those of an earlier start, which the product still knows.
+    site.jivo.first_chat = site.jivo.first_visitor = time.time_ns() // 1_000_000
+    site.jivo.reset()
     site.jivo.hooks["*"] = hook
     return site
 

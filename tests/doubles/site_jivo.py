@@ -73,10 +73,14 @@ class Dialog:
 
 
 class JivoSide:
-    """What the widget's server knows. ``hooks`` are webhook addresses by widget id; ``*`` is for every other."""
+    """What the widget's server knows. ``hooks`` are webhook addresses by widget id; ``*`` is for every other.
+
+    Dialogs and visitors are numbered from ``first_chat`` and ``first_visitor`` on.
+    """
 
     def __init__(self, sender: JivoDouble, clock: Clock) -> None:
         self.sender, self._clock = sender, clock
+        self.first_chat, self.first_visitor = FIRST_CHAT, FIRST_VISITOR
         self._lock = threading.RLock()
         self.hooks: dict[str, str] = {}
         self.reset()
@@ -87,7 +91,7 @@ class JivoSide:
             self.visitors: dict[tuple[str, int], Visitor] = {}
             self.dialogs: list[Dialog] = []
             self.calls: list[dict[str, Any]] = []
-            self._chats, self._numbers = itertools.count(FIRST_CHAT), itertools.count(FIRST_VISITOR)
+            self._chats, self._numbers = itertools.count(self.first_chat), itertools.count(self.first_visitor)
 
     def told(self) -> list[dict[str, Any]]:
         """Every dialog, in the order of their beginning."""

@@ -23,6 +23,8 @@ from tests.conftest import WORKER
 from tests.databases import KINDS, drop_database, fresh_database
 from tests.doubles.demo import ROOT
 from tests.doubles.demo_chats import chat, past_moments
+from tests.doubles.demo_site import open_site
+from tests.doubles.jivo import JivoDouble
 from tests.pages import lint
 
 CHATS = 12
@@ -176,3 +178,22 @@ def test_every_demo_chat_is_made_only_of_invented_people():
             assert phone in (("900", "000"), ("495", "000")), phone
         for address in re.findall(r"@([\w.-]+)|https?://([^/\s'?]+)", text):
             assert "".join(address).endswith(".example"), address
+
+
+def test_who_writes_on_the_example_site_is_taken_for_nobody_else(monkeypatch):
+    """Neither for somebody of the invented past, nor for who wrote on the site before the demo was started again."""
+    monkeypatch.setenv("DEMO_SITE_PORT", "0")
+    invented = [order for number in range(1, 12_000) for order in chat(number, 1_790_000_000).orders]
+    chats = {order["chat"] for order in invented}
+    visitors = {order["visitor"] for order in invented}
+    for _start in range(2):
+        with JivoDouble() as sender, open_site(sender, "http://127.0.0.1:9/", ("counter", "own")) as site:
+            order = {"widget": "w", "url": "http://shop.localhost/", "page": {}, "user_agent": "", "token": None}
+            visitor = site.jivo.hello(order)["number"]
+            more = {"number": visitor, "life": "page", "text": "Есть блэкаут?", "ends": "later"}
+            said = site.jivo.message(order | more)["chat"]
+        assert visitor not in visitors
+        assert said not in chats
+        visitors.add(visitor)
+        chats.add(said)
+        time.sleep(0.01)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import event, text
 
 from tests.factories import make_account, make_integration
 from tests.views.acting import HTMX, chat
 from webapp import create_app
+from webapp.extensions import db
 
 POLICY = {
     "default-src 'none'",
@@ -76,6 +78,22 @@ def test_a_failure_of_ours_carries_them(app, owner, monkeypatch):
     answer = owner.client.get("/")
     assert answer.status_code == 500
     check(answer)
+
+
+def test_a_page_does_not_make_a_reader_of_what_its_thread_does_next(app, owner, database_kind):
+    """Workers keep their threads: whatever reads before a request has chosen its transaction would begin a wrong one."""
+    begun: list[str] = []
+    owner.get("/a/romashka/integrations")
+    with app.app_context():
+
+        def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+            begun.append(statement)
+
+        event.listen(db.engine, "before_cursor_execute", note)
+        with db.engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+        event.remove(db.engine, "before_cursor_execute", note)
+    assert begun == [*(["BEGIN IMMEDIATE"] if database_kind == "sqlite" else []), "SELECT 1"]
 
 
 def test_webhooks_carry_them_and_never_a_cookie(app, hook):

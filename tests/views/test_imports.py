@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import create_engine, select, update
+from werkzeug.test import EnvironBuilder
 
 from tests.factories import make_integration, make_task
 from tests.views.acting import beside, chat, filled, path_of, rows, said, send
+from webapp.database import begin_as_reader
 from webapp.jobs import handlers
-from webapp.models import AuditRecord, Communication, EventState, Task, TaskFile, TaskKind, TaskState, WebhookEvent
+from webapp.models import (
+    Account,
+    AuditRecord,
+    Communication,
+    EventState,
+    Task,
+    TaskFile,
+    TaskKind,
+    TaskState,
+    WebhookEvent,
+)
 from webapp.views import imports
 
 PAGE = "/a/romashka/import"
@@ -77,6 +90,48 @@ def test_more_than_a_form_may_hold_is_taken_here_alone(session, editor, jivo):
     upload(editor, ("a.json", b"x" * 3 * 1024 * 1024))
     answer = editor.client.post("/a/romashka/directory/sites/new", data={"domain": "x" * 3 * 1024 * 1024})
     assert answer.status_code == 413
+
+
+class Arriving(io.BytesIO):
+    """A body during whose arrival somebody else writes to the database."""
+
+    def __init__(self, body: bytes, happens: Callable[[], None]) -> None:
+        super().__init__(body)
+        self.happens: Callable[[], None] | None = happens
+
+    def readinto(self, buffer: bytearray) -> int:
+        """Read on, after what happens at the first part."""
+        happens, self.happens = self.happens, None
+        if happens:
+            happens()
+        return super().readinto(buffer)
+
+
+@pytest.mark.parametrize("is_reading", [True, False], ids=["behind a page", "behind a form"])
+def test_while_files_arrive_nobody_waits_and_nothing_that_is_written_stops_them(
+    app, session, editor, jivo, settings, is_reading
+):
+    """Whatever the thread served before: its next request begins a transaction of its own."""
+    data = {"csrf_token": editor.token(), "integration": jivo.key, "channel": ""}
+    session.rollback()
+    content = body(1)
+    sent = EnvironBuilder(method="POST", data=data | {"files": [(io.BytesIO(content), "a.json")]}).get_environ()
+    waiting = {"connect_args": {"timeout": 0.5}} if settings.DATABASE_URL.startswith("sqlite") else {}
+    engine = create_engine(settings.DATABASE_URL, **waiting)
+
+    def somebody_writes() -> None:
+        with engine.begin() as connection:
+            connection.execute(update(Account).values(name="Ромашка и сыновья"))
+
+    begin_as_reader(is_reading)
+    stream = Arriving(sent["wsgi.input"].read(), somebody_writes)
+    answer = editor.client.post(
+        PAGE, input_stream=stream, content_type=sent["CONTENT_TYPE"], content_length=int(sent["CONTENT_LENGTH"])
+    )
+    engine.dispose()
+    assert answer.status_code == 303
+    assert stream.happens is None
+    assert session.scalars(select(TaskFile.data)).all() == [content]
 
 
 def test_too_much_is_refused(session, editor, jivo, monkeypatch):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Flask, Response, g, request
 
 from webapp.database import begin_as_reader
@@ -23,9 +25,14 @@ CONTENT_SECURITY_POLICY = "; ".join(
 def init_app(app: Flask) -> None:
     """Bind both to the application."""
 
-    @app.before_request
-    def choose_transaction() -> None:
+    # The first thing of a request: whatever a thread did before, and however early something is read.
+    @app.url_value_preprocessor
+    def choose_transaction(_endpoint: str | None, _values: dict[str, Any] | None) -> None:
         begin_as_reader(request.method in ("GET", "HEAD", "OPTIONS"))
+
+    @app.teardown_request
+    def forget_transaction(_error: BaseException | None) -> None:
+        begin_as_reader(False)
 
     @app.after_request
     def add_headers(response: Response) -> Response:

@@ -16,6 +16,7 @@ from wtforms.fields import SelectChoice
 
 from webapp import audit, queue, tasks
 from webapp.conversation import CHANNELS
+from webapp.database import reading_only
 from webapp.extensions import db
 from webapp.models import Integration, Role, Task, TaskFile, TaskKind, TaskState
 from webapp.wording import channel_name
@@ -52,8 +53,17 @@ class ImportForm(PageForm):
 
 @blueprint.url_value_preprocessor
 def allow_files(_endpoint: str | None, _values: dict[str, Any] | None) -> None:
-    """Larger requests than a form's, for people who have signed in: before anything reads the request."""
-    if request.method == "POST" and current_user.is_authenticated:
+    """Larger requests than a form's, for people who have signed in: before anything reads the request.
+
+    No transaction is left open, for the files may be long in coming: SQLite has one writer, and what a reader has
+    seen it cannot write behind.
+    """
+    if request.method != "POST":
+        return
+    with reading_only():
+        is_known = current_user.is_authenticated
+        db.session.rollback()
+    if is_known:
         request.max_content_length = LARGEST_UPLOAD_BYTES
         request.max_form_parts = MOST_FILES + 20
 
