@@ -98,6 +98,27 @@ def test_filters_stand_in_the_address_and_are_taken_away_one_by_one(page: Page, 
     assert state(page) == {}
 
 
+@pytest.mark.parametrize("left", [True, False], ids=["loaded again", "kept in memory"])
+def test_after_going_back_the_fields_show_what_the_list_shows(page: Page, left: bool) -> None:
+    page.locator("#channel").click()
+    page.locator("#channel").select_option("telegram")
+    expect(page.locator(".pager-text")).to_have_text("20 из 20")
+    page.locator("#q").fill("Имя 01")
+    if left:
+        page.locator("#channel").click()
+        page.locator("#channel").select_option("site")
+        page.wait_for_url("**channel=site**")
+        page.go_back()
+    else:
+        # This browser keeps no page while it is driven; it is told as it tells a page that it kept.
+        page.evaluate('dispatchEvent(new PageTransitionEvent("pageshow", {persisted: true}))')
+    expect(page.locator("#q")).to_have_value("")
+    assert state(page) == {"channel": "telegram"}
+    expect(page.locator("#channel")).to_have_value("telegram")
+    page.locator("#q").press("Enter")
+    expect(page.locator(".pager-text")).to_have_text("20 из 20")
+
+
 def test_a_site_is_chosen_by_typing(page: Page) -> None:
     page.locator(".filter > summary", has_text="Фильтры").click()
     combobox(page, "site").fill("магаз")
