@@ -281,6 +281,13 @@
     if (pointed && event.target.matches("[data-submit-on-change]")) event.target.form.requestSubmit();
   });
 
+  /* A list that comes back out of the browser's memory has the fields as they were left, not as it was asked for. The
+     fields of a page that is loaded again are kept right by autocomplete="off". */
+
+  addEventListener("pageshow", (event) => {
+    if (event.persisted && document.querySelector("form.filters")) location.reload();
+  });
+
   /* Menus close by themselves; links of the error summary lead into the field, not only to it. */
 
   document.addEventListener("click", (event) => {

@@ -15,7 +15,7 @@ from flask import Flask
 from flask_babel import Babel, force_locale
 
 from tests.resolution import EVERY_RULE, OWN_TOKEN, question, visit
-from webapp import audit_words, wording
+from webapp import audit_words, detail_words, wording
 from webapp.conversation import CHANNELS, ConversationType, SessionToken
 from webapp.resolution import Outcome, Policy, Rule, Sightings, Target, resolve
 from webapp.views import ROOT
@@ -219,6 +219,54 @@ def test_a_sentence_tells_exactly_the_facts(told: dict[str, Any], text: str) -> 
     assert sentence.text == text
 
 
+@pytest.mark.parametrize(
+    ("page", "channel", "details", "text"),
+    [
+        (True, None, {}, "В чате нет метки сессии: скрипт на этой странице не стоит или не успел её передать."),
+        (True, "site", {}, "В чате нет метки сессии: скрипт на этой странице не стоит или не успел её передать."),
+        (
+            False,
+            None,
+            {},
+            "В чате нет метки сессии: скрипт на этой странице не стоит или человек писал не с сайта.",
+        ),
+        (
+            False,
+            "site",
+            {},
+            "В чате нет метки сессии: скрипт на этой странице не стоит или человек писал не с сайта.",
+        ),
+        (False, "telegram", {}, "Метки сессии нет: человек писал не с сайта (Telegram)."),
+        (
+            False,
+            "telegram",
+            {"talk": "7", "lead_url": "https://x/leads/detail/1"},
+            "Метки сессии нет: поле сессии в сделке пустое или не выбрано в настройках.",
+        ),
+        (
+            False,
+            "site",
+            {"talk": "7"},
+            "Метки сессии нет: она бывает в поле сделки, а сделки у беседы нет или она не прочитана.",
+        ),
+    ],
+)
+def test_why_there_is_no_session_is_told_as_far_as_it_is_known(
+    page: bool, channel: str | None, details: dict[str, str], text: str
+) -> None:
+    (sentence,) = wording.trail([step("visit", "absent", page=page)], NAMES, channel, details)
+
+    assert (sentence.text, sentence.state) == (text, "passed")
+
+
+def test_the_site_is_no_messenger_that_would_have_to_be_set() -> None:
+    site, telegram = wording.trail([step("channel", "unmapped", channel=name) for name in ("site", "telegram")], NAMES)
+
+    assert (site.text, site.state) == ("Писали на сайте: таблица мессенджеров к этому не относится.", "passed")
+    assert telegram.state == "problem"
+    assert (site.rule, site.outcome) == ("channel", "unmapped"), "what is exported keeps its names"
+
+
 def test_a_name_that_is_gone_is_told_by_its_number() -> None:
     told = step("channel", "answered", channel="telegram", source=77, site=78)
 
@@ -262,8 +310,8 @@ def test_a_change_of_settings_is_told_as_before_and_after() -> None:
 
 
 def test_facts_of_a_conversation_have_names_and_unknown_ones_are_shown_as_they_are() -> None:
-    assert wording.detail_name("topic") == "Тема"
-    assert wording.detail_name("vendors_own") == "vendors_own"
+    assert detail_words.detail_name("topic") == "Тема"
+    assert detail_words.detail_name("vendors_own") == "vendors_own"
     assert audit_words.audit_action("integration.rotate") == "Новый адрес вебхука"
     assert audit_words.audit_action("of.another.version") == "of.another.version"
 

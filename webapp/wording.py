@@ -12,6 +12,9 @@ from flask_babel import format_datetime, ngettext
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
+#: The channel that is no messenger.
+SITE = "site"
+
 #: The names of the channels; a vendor's own word for a channel is shown as it is.
 CHANNEL_NAMES = {
     "site": _l("Сайт"),
@@ -81,45 +84,6 @@ def removed(number: int) -> str:
     return _("№ %(number)s (удалено)", number=number)
 
 
-#: Further facts of a conversation; a vendor's own word is shown as it is.
-DETAIL_NAMES = {
-    "invitation": _l("Приглашение"),
-    "rate": _l("Оценка"),
-    "topic": _l("Тема"),
-    "department": _l("Отдел"),
-    "city": _l("Город"),
-    "tags": _l("Теги"),
-    "external_id": _l("Внешний номер"),
-    "email_raw": _l("Почта, как введена"),
-    "blacklisted": _l("В чёрном списке"),
-    "ga": "Google Analytics",
-    "ym": _l("Яндекс Метрика"),
-    "invited_at": _l("Приглашение показано"),
-    "description": _l("Описание"),
-    "status": _l("Категория клиента"),
-    "talk": _l("Беседа"),
-    "origin": _l("Источник беседы"),
-    "lead": _l("Сделка"),
-    "customer": _l("Покупатель"),
-    "lead_url": _l("Сделка в CRM"),
-    "lead_age_days": _l("Сделке дней до беседы"),
-    "contact_card": _l("Чей контакт"),
-}
-
-#: Facts that are a code.
-DETAIL_VALUES = {"contact_card": {"talk": _l("того, кто писал"), "lead": _l("главный контакт сделки")}}
-
-
-def detail_name(name: str) -> str:
-    """A fact of a conversation as the screen calls it."""
-    return str(DETAIL_NAMES.get(name, name))
-
-
-def detail_value(value: str, name: str) -> str:
-    """The value of a fact as the screen says it."""
-    return str(DETAIL_VALUES.get(name, {}).get(value, value))
-
-
 def phone_number(phone: str | None) -> str:
     """An E.164 number as people write it: +7 916 123-45-67."""
     if not phone:
@@ -155,16 +119,21 @@ class Names:
 Writer = Callable[[Mapping[str, Any], Names], str]
 
 
-def trail(steps: Iterable[Mapping[str, Any]], names: Names) -> list[Sentence]:
-    """The trail of a communication as sentences, in the current language and time zone."""
-    return [_sentence(step, names) for step in steps]
+def trail(
+    steps: Iterable[Mapping[str, Any]], names: Names, channel: str | None = None, details: Any = None
+) -> list[Sentence]:
+    """The trail of a communication (with its ``channel`` and ``details``) as sentences, in the current language."""
+    where = {"channel": channel, "details": details or {}}
+    return [_sentence(step, names, where) for step in steps]
 
 
-def _sentence(step: Mapping[str, Any], names: Names) -> Sentence:
-    rule, outcome, facts = step["rule"], step["outcome"], step.get("facts") or {}
+def _sentence(step: Mapping[str, Any], names: Names, where: Mapping[str, Any]) -> Sentence:
+    rule, outcome, facts = step["rule"], step["outcome"], {**where, **(step.get("facts") or {})}
     write = _WORDS.get((rule, outcome)) or _WORDS.get(("visits", outcome))
     text = write(facts, names) if write else f"{rule}: {outcome}"
-    state = "answered" if outcome == "answered" else "problem" if outcome in _PROBLEMS else "passed"
+    # The site is no messenger: nothing is to be mended when the messengers' table does not have it.
+    to_mend = outcome in _PROBLEMS and not (outcome == "unmapped" and facts["channel"] == SITE)
+    state = "answered" if outcome == "answered" else "problem" if to_mend else "passed"
     return Sentence(rule, outcome, state, text)
 
 
@@ -248,8 +217,14 @@ def _no_campaign(facts: Mapping[str, Any], names: Names) -> str:
 
 
 def _no_token(facts: Mapping[str, Any], names: Names) -> str:
+    if facts["details"].get("lead_url"):
+        return _("Метки сессии нет: поле сессии в сделке пустое или не выбрано в настройках.")
+    if facts["details"].get("talk"):
+        return _("Метки сессии нет: она бывает в поле сделки, а сделки у беседы нет или она не прочитана.")
     if facts.get("page"):
         return _("В чате нет метки сессии: скрипт на этой странице не стоит или не успел её передать.")
+    if facts["channel"] not in (None, SITE):
+        return _("Метки сессии нет: человек писал не с сайта (%(channel)s).", channel=channel_name(facts["channel"]))
     return _("В чате нет метки сессии: скрипт на этой странице не стоит или человек писал не с сайта.")
 
 
@@ -351,6 +326,12 @@ def _channel_absent(facts: Mapping[str, Any], names: Names) -> str:
     return _("Канал неизвестен: его нет ни в адресе вебхука, ни в самом чате.")
 
 
+def _unmapped(facts: Mapping[str, Any], names: Names) -> str:
+    if facts["channel"] == SITE:
+        return _("Писали на сайте: таблица мессенджеров к этому не относится.")
+    return _("Канал %(channel)s в таблице мессенджеров не задан.", channel=channel_name(facts["channel"]))
+
+
 _WORDS: dict[tuple[str, str], Writer] = {
     ("visit", "answered"): _found,
     ("visit", "absent"): _no_token,
@@ -377,9 +358,7 @@ _WORDS: dict[tuple[str, str], Writer] = {
     ("channel", "answered"): _channel_answered,
     ("channel", "adds_nothing"): _adds_nothing(_channel_answered),
     ("channel", "absent"): _channel_absent,
-    ("channel", "unmapped"): lambda facts, names: _(
-        "Канал %(channel)s в таблице мессенджеров не задан.", channel=channel_name(facts["channel"])
-    ),
+    ("channel", "unmapped"): _unmapped,
     ("default", "answered"): _default_answered,
     ("default", "adds_nothing"): _adds_nothing(_default_answered),
     ("default", "not_set"): lambda facts, names: _("Кампания или источник по умолчанию не заданы."),

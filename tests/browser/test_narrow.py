@@ -11,8 +11,11 @@ from sqlalchemy.orm import Session
 
 from tests.browser import ON_SQLITE, Furnished, combobox, offered, told, welcome_path
 from tests.browser.conftest import Watch
+from webapp import audit
 
 pytestmark = [pytest.mark.browser, ON_SQLITE]
+
+KINDS = ("sites", "campaigns", "sources", "employees")
 
 NARROW = {"width": 390, "height": 800}
 
@@ -134,6 +137,36 @@ def test_no_page_is_wider_than_a_telephone(
                     yield f"{path}: {what}"
 
     told(sticking_out())
+
+
+def test_nothing_in_the_lists_has_to_be_scrolled_to(phone: Page, furnished: Furnished, session: Session) -> None:
+    """The reason of a hand-over, a change of settings, a campaign's rules: all stand in the screen's width."""
+    changes = {"default": [{"kind": "campaign", "campaign": 7}, {"kind": "source", "source": 8, "site": 9}]}
+    told_of = {"user": furnished.owner, "action": "integration.save", "subject": "Jivo: передача чатов"}
+    audit.record(session, furnished.account.id, changes=changes, **told_of)
+    session.commit()
+
+    def scrolled() -> Iterator[str]:
+        for path in ("/deliveries", "/settings/audit", *(f"/directory/{kind}" for kind in KINDS)):
+            phone.goto(furnished.path + path)
+            expect(phone.locator(".card-table tbody tr").first).to_be_visible()
+            wide, width = phone.evaluate(
+                "(({scrollWidth, clientWidth}) => [scrollWidth, clientWidth])(document.querySelector('.table-box'))"
+            )
+            if wide > width:
+                yield f"{path}: {wide} px in {width}"
+
+    told(scrolled())
+
+
+@pytest.mark.parametrize("width", [768, 1000, 1280])
+def test_no_page_is_wider_than_a_small_window(open_page: Callable[..., Page], furnished: Furnished, width: int) -> None:
+    """The buttons beside a heading go to a line of their own."""
+    page = open_page(furnished.owner, viewport={"width": width, "height": 800})
+    page.goto(f"{furnished.path}/settings")
+    assert page.evaluate(STICKING_OUT) == []
+    page.goto(f"{furnished.path}/communications")
+    assert page.evaluate(STICKING_OUT) == []
 
 
 def test_the_welcome_is_not_wider_either(open_page: Callable[..., Page], session: Session) -> None:

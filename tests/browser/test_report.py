@@ -22,7 +22,7 @@ from tests.factories import make_campaign, make_site, make_visit
 from tests.report import inside
 from tests.views.acting import make_communication
 from webapp.jobs import make_export
-from webapp.models import Export, utc_now
+from webapp.models import Communication, Export, utc_now
 from webapp.report import digest
 from webapp.views import communications_export
 
@@ -98,6 +98,27 @@ def test_filters_stand_in_the_address_and_are_taken_away_one_by_one(page: Page, 
     assert state(page) == {}
 
 
+@pytest.mark.parametrize("left", [True, False], ids=["loaded again", "kept in memory"])
+def test_after_going_back_the_fields_show_what_the_list_shows(page: Page, left: bool) -> None:
+    page.locator("#channel").click()
+    page.locator("#channel").select_option("telegram")
+    expect(page.locator(".pager-text")).to_have_text("20 из 20")
+    page.locator("#q").fill("Имя 01")
+    if left:
+        page.locator("#channel").click()
+        page.locator("#channel").select_option("site")
+        page.wait_for_url("**channel=site**")
+        page.go_back()
+    else:
+        # This browser keeps no page while it is driven; it is told as it tells a page that it kept.
+        page.evaluate('dispatchEvent(new PageTransitionEvent("pageshow", {persisted: true}))')
+    expect(page.locator("#q")).to_have_value("")
+    assert state(page) == {"channel": "telegram"}
+    expect(page.locator("#channel")).to_have_value("telegram")
+    page.locator("#q").press("Enter")
+    expect(page.locator(".pager-text")).to_have_text("20 из 20")
+
+
 def test_a_site_is_chosen_by_typing(page: Page) -> None:
     page.locator(".filter > summary", has_text="Фильтры").click()
     combobox(page, "site").fill("магаз")
@@ -143,6 +164,33 @@ def test_columns_are_chosen_ordered_and_sorted_by(page: Page) -> None:
     expect(page.locator(".card-table tbody tr").first).to_contain_text("+7 916 123-45-00")
     page.get_by_role("link", name="Вперёд").click()
     expect(page.locator(".card-table tbody tr")).to_have_count(10)
+
+
+def test_many_columns_can_still_be_read(page: Page, report: str, session: Session) -> None:
+    row = session.scalars(select(Communication).order_by(Communication.id.desc())).first()
+    assert row is not None
+    row.text = "Здравствуйте, подскажите, пожалуйста, сколько стоят шторы блэкаут? " * 5
+    session.commit()
+    columns = "time,kind,contact,channel,target,rule,name,phone,email,campaign,source,site,text"
+    page.goto(f"{report}?columns={columns}")
+    heads = page.locator(".card-table thead th").all_inner_texts()
+    widths = {
+        head: page.locator(f".card-table tbody tr:first-child td:nth-child({place})").bounding_box()
+        for place, head in enumerate(heads, 1)
+    }
+    assert widths["Текст"]["width"] >= 200
+    assert widths["Сайт"]["width"] >= 120
+    line = page.locator("td:has-text('Здравствуйте')").last.evaluate(
+        "(cell) => parseFloat(getComputedStyle(cell).lineHeight)"
+    )
+    assert max(box["height"] for box in widths.values()) < 6 * line
+    phone = page.locator(f".card-table tbody tr:first-child td:nth-child({heads.index('Телефон') + 1})")
+    lines = phone.evaluate(
+        "(cell) => { const range = document.createRange(); range.selectNodeContents(cell);"
+        " return range.getClientRects().length }"
+    )
+    assert lines == 1
+    assert page.evaluate(STICKING_OUT) == []
 
 
 def test_a_view_is_saved_opened_and_deleted(page: Page, report: str, watch: Watch) -> None:

@@ -143,7 +143,7 @@ def test_every_rule_that_was_tried_says_what_it_saw(app, session, viewer, accoun
     map_channel(session, integration, "telegram", source=source, site=site)
     page = viewer.get(arrive(app, session, chat(session={"utm_json": {"source": "vk"}}), "telegram"))
     assert trail(page) == [
-        ("passed", "В чате нет метки сессии: скрипт на этой странице не стоит или человек писал не с сайта."),
+        ("passed", "Метки сессии нет: человек писал не с сайта (Telegram)."),
         ("passed", "Маяк скрипта не связывал этого посетителя ни с одной сессией."),
         ("passed", "Поиск прошлой сессии по телефону и почте выключен в настройках кабинета."),
         ("passed", "Метки в чате есть (utm_source = vk), но правила кампаний и источников их не знают."),

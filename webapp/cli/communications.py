@@ -81,7 +81,7 @@ def _query(number: int | None, since: datetime | None) -> Select[Any]:
             Visit.marks,
             Delivery,
         )
-        .options(defer(Communication.search_text), defer(Communication.clues), defer(Communication.details))
+        .options(defer(Communication.search_text), defer(Communication.clues))
         .select_from(Communication)
         .join(Account, Account.id == Communication.account_id)
         .join(Integration, Integration.id == Communication.integration_id)
@@ -135,7 +135,7 @@ def _line(row: Any, names: wording.Names) -> dict[str, Any]:
         "rule": found.rule,
         "trail": [
             {"rule": step.rule, "outcome": step.outcome, "detail": step.text}
-            for step in wording.trail(found.trail or [], names)
+            for step in wording.trail(found.trail or [], names, found.channel, found.details)
         ],
         "messages": [
             {"at": message.get("at"), "from": message["from"], "author": message.get("author"), "text": message["text"]}

@@ -44,7 +44,7 @@ def show(number: int) -> str:
         communication=found,
         messages=messages,
         events=events,
-        trail=wording.trail(found.trail or [], names_of([found])),
+        trail=trail_of(found),
         title=heading(found),
         lookup=looked(found),
         vendor=registry().get(found.integration.vendor),
@@ -56,6 +56,12 @@ def heading(communication: Communication) -> str:
     """«Чат · Мария»: the kind and who it was."""
     who = communication.contact_name or communication.contact_phone or communication.contact_email or _("Без имени")
     return f"{wording.type_name(communication.type)} · {who}"
+
+
+def trail_of(communication: Communication) -> list[wording.Sentence]:
+    """Why it was attributed as it was, in sentences."""
+    names = names_of([communication])
+    return wording.trail(communication.trail or [], names, communication.channel, communication.details)
 
 
 def names_of(communications: list[Communication]) -> wording.Names:

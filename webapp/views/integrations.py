@@ -16,7 +16,7 @@ from flask_babel import ngettext
 from flask_login import current_user
 from sqlalchemy import select
 
-from webapp import audit, queue, wording
+from webapp import audit, queue
 from webapp.conversation import CHANNELS
 from webapp.extensions import db
 from webapp.http import Client
@@ -27,7 +27,7 @@ from . import connection_page, what_if
 from . import integration_page as pages
 from .access import member
 from .addresses import own_url
-from .communications import heading, names_of
+from .communications import heading, trail_of
 from .connection_input import AuthorizationInput
 from .directory import free_key
 from .hooks import test_header
@@ -306,7 +306,7 @@ def _test(integration: Integration, since: datetime | None) -> dict[str, Any]:
         "guide": registry()[integration.vendor].guide,
         "found": found,
         "found_heading": heading(found) if found else None,
-        "trail": wording.trail(found.trail or [], names_of([found])) if found else [],
+        "trail": trail_of(found) if found else [],
         "waiting": found is None,
         "since": int(since.timestamp()),
         "late": late,

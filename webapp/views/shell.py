@@ -14,9 +14,10 @@ from webapp.alerts.checks import DELIVERY_PAUSED
 from webapp.alerts.messages import sentence
 from webapp.audit_words import audit_action, audit_change, audit_field
 from webapp.cabinets.dataapi import line, words
+from webapp.detail_words import detail_name, detail_value
 from webapp.extensions import db
 from webapp.models import Account, Alert, CabinetKind, EventState, Integration, Membership, Role, WebhookEvent
-from webapp.wording import channel_name, detail_name, detail_value, phone_number, rule_name, type_name
+from webapp.wording import channel_name, phone_number, rule_name, type_name
 
 from . import locale
 from .addresses import public_url
