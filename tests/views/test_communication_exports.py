@@ -10,13 +10,14 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import event, select, text
 
 from tests.deletions import watched
 from tests.factories import make_integration
 from tests.report import inside
 from tests.views.acting import enter_as, filled, flash, jobs, make_communication, part, path_of, said
 from webapp import queue
+from webapp.extensions import db
 from webapp.jobs import make_export
 from webapp.models import Export, ExportPart, ExportState, Integration, Role
 from webapp.report import exports, listing
@@ -59,6 +60,24 @@ def test_a_small_file_comes_at_once_with_the_lists_filters_and_columns(viewer, i
     ]
     whole = table(viewer.get(f"{LIST}/file.csv?columns=name").data)
     assert [line[0] for line in whole[1:]] == [f"Имя {place}" for place in range(25)]
+
+
+def test_a_file_that_is_being_sent_keeps_no_webhook_waiting(app, viewer, integration, in_batches):
+    """SQLite has one writer: a download must never be it. It is sent when the request that chose so is over."""
+    begun: list[str] = []
+    with app.app_context():
+        engine = db.engine
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        begun.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        assert len(table(viewer.get(f"{LIST}/file.csv?columns=name").data)) == 26
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+    assert begun
+    assert "BEGIN IMMEDIATE" not in begun
 
 
 def test_a_small_workbook_comes_at_once(viewer, integration, in_batches):

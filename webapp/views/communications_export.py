@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from flask import Response, abort, current_app, flash, g, redirect, request, stream_with_context, url_for
@@ -11,6 +11,7 @@ from flask_babel import gettext as _
 from flask_login import current_user
 from sqlalchemy import select
 
+from webapp.database import begin_as_reader
 from webapp.extensions import db
 from webapp.models import Export, ExportPart, ExportState, Role, utc_now
 from webapp.report import listing
@@ -48,7 +49,7 @@ def export_now(name: str) -> Any:
         pieces: Iterator[bytes] = csv_lines(view.columns, batches, g.account.timezone)
     else:
         pieces = _workbook(view, batches)
-    return _file(stream_with_context(pieces), name)
+    return _file(pieces, name)
 
 
 @blueprint.get("/exports")
@@ -116,7 +117,7 @@ def download(number: int) -> Any:
             yield db.session.scalar(query.where(ExportPart.number == number)) or b""
             db.session.rollback()
 
-    return _file(stream_with_context(parts()), export.format)
+    return _file(parts(), export.format)
 
 
 @blueprint.post("/exports/<int:number>/delete")
@@ -159,8 +160,17 @@ def _workbook(view: View, batches: Any) -> Iterator[bytes]:
             yield piece
 
 
-def _file(body: Any, name: str) -> Response:
+def _file(pieces: Iterable[bytes], name: str) -> Response:
     day = today(g.account.timezone).isoformat()
-    answer = current_app.response_class(body, mimetype=FORMATS[name])
+    answer = current_app.response_class(stream_with_context(_reading(pieces)), mimetype=FORMATS[name])
     answer.headers["Content-Disposition"] = f'attachment; filename="{g.account.slug}-{day}.{name}"'
     return answer
+
+
+def _reading(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The same, read as a reader: the request, which had chosen that, is over when its body is sent."""
+    begin_as_reader(True)
+    try:
+        yield from pieces
+    finally:
+        begin_as_reader(False)
