@@ -79,19 +79,10 @@ def test_the_domain_takes_the_place_of_yourdomain_while_it_is_typed(stage: Stage
     assert shown.find(id="auth-url")["value"] == "https://romashka.amocrm.ru"
     assert shown.find(id="auth-token_url")["value"] == "https://romashka.amocrm.ru/oauth2/access_token"
     assert shown.find("form") is None, "only the two addresses are sent"
-    half = owner.post(f"{PAGE}/authorization", {**form, "auth-domain": "evil.example"}, status=200, partial=True)
-    assert half.find(id="auth-url")["value"] == "https://YOURDOMAIN.amocrm.ru"
+    wrong = {**form, "auth-domain": "кириллица амо", "auth-url": "https://romashka.amocrm.ru"}
+    half = owner.post(f"{PAGE}/authorization", wrong, status=200, partial=True)
+    assert half.find(id="auth-url")["value"] == "https://YOURDOMAIN.amocrm.ru", "the old address does not stay"
     assert said(half.select_one("[role=status]")) == "Это не домен аккаунта amoCRM."
-    # The page sends along what its addresses say by now.
-    urls = {
-        "auth-url": "https://romashka.amocrm.ru",
-        "auth-token_url": "https://romashka.amocrm.ru/oauth2/access_token",
-    }
-    for domain, word in (("кириллица амо", "Это не домен аккаунта amoCRM."), ("", "")):
-        later = owner.post(f"{PAGE}/authorization", {**form, **urls, "auth-domain": domain}, status=200, partial=True)
-        assert later.find(id="auth-url")["value"] == "https://YOURDOMAIN.amocrm.ru", domain
-        assert "YOURDOMAIN" in later.find(id="auth-token_url")["value"]
-        assert [said(line) for line in later.select("[role=status]")] == [word][: bool(word)]
     whole = owner.post(f"{PAGE}/authorization", form, status=200)
     assert whole.find(id="auth-url")["value"] == "https://romashka.amocrm.ru", "the button does the same"
     assert stage.authorization is None
@@ -310,7 +301,6 @@ def test_the_picker_searches_the_accounts_fields_and_explains_what_does_not_fit(
     twins = part(owner, f"{PAGE}/fields?q=сессия").select("[data-value]")
     assert len({one["data-text"] for one in twins}) == 2, "two of one name can be told apart"
     marks = part(owner, f"{PAGE}/fields?q=utm").select(".combo-note")
-    assert marks, "the account's own tracking fields"
     assert {said(note) for note in marks} == {"отслеживаемые данные · Статистика"}
 
 
