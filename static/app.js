@@ -68,9 +68,14 @@
     dialog.onclose = () => {
       control.focus();
       if (dialog.returnValue !== "yes") return;
+      // Without this field the server asks by a page of its own.
+      const answer = document.createElement("input");
+      Object.assign(answer, { type: "hidden", name: "confirmed", value: "yes" });
+      control.form?.append(answer);
       confirmed = control;
       control.click();
       confirmed = null;
+      answer.remove();
     };
     dialog.showModal();
   }

@@ -80,7 +80,8 @@ class LintingClient:
         self, path: str, data: dict[str, Any] | None = None, status: int = 303, partial: bool = False, **options: Any
     ) -> Any:
         """POST a form with its CSRF token. Gives the page when the answer is one."""
-        data = {"csrf_token": self.token(), **(data or {})}
+        # As a browser with our script sends it after «Да»; confirmed="" is one without.
+        data = {"csrf_token": self.token(), "confirmed": "yes", **(data or {})}
         headers = {"HX-Request": "true", "HX-Request-Type": "partial"} if partial else {}
         response = self.client.post(path, data=data, headers=headers, **options)
         assert response.status_code == status, (

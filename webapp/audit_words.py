@@ -26,6 +26,7 @@ AUDIT_ACTIONS = {
     "integration.change": _l("Настройки интеграции"),
     "integration.rotate": _l("Новый адрес вебхука"),
     "integration.archive": _l("Интеграция удалена"),
+    "integration.restore": _l("Интеграция возвращена"),
     "integration.hook": _l("Подписка вебхука"),
     "integration.reconcile": _l("Сверка"),
     "authorization.change": _l("Авторизация"),

@@ -73,8 +73,10 @@ def yes_or_no(value: bool) -> str:
     return _("да") if value else _("нет")
 
 
-def without(kind: str) -> str:
-    """What those are called that have no campaign, source or channel."""
+def without(kind: str, elsewhere: bool = False) -> str:
+    """What those are called that have no campaign, source or channel; ``elsewhere``: an outside cabinet may know it."""
+    if elsewhere and kind in ("campaign", "source"):
+        return _("Определит кабинет или нет совсем")
     names = {"campaign": _("Без кампании"), "source": _("Без источника"), "channel": _("Канал неизвестен")}
     return names.get(kind) or _("Не указано")
 

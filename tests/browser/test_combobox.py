@@ -196,7 +196,7 @@ def test_what_is_not_there_is_said_at_once_and_again_when_saving(jivo: Page, ses
     watch.allow(422)
     jivo.locator("#save").get_by_role("button").click()
     expect(jivo.locator("#campaign-error")).to_have_text(
-        "Ошибка: «радио» в справочнике нет. Выберите из списка.", use_inner_text=False
+        "Ошибка: «радио» в справочнике нет. Впишите название, как там, или выберите из списка.", use_inner_text=False
     )
     expect(field).to_have_value("радио")
     assert stored(session) is None

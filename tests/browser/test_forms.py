@@ -167,7 +167,7 @@ def test_the_summary_of_errors_takes_the_focus_and_leads_into_the_fields(
     expect(jivo).to_have_title("Ошибка: Jivo: передача чатов · Leadtrail")
     links = {
         "Введите название интеграции, не длиннее 200 знаков.": "name",
-        "«Никто» в справочнике нет. Выберите из списка.": "employee",
+        "«Никто» в справочнике нет. Впишите название, как там, или выберите из списка.": "employee",
         "Выберите рекламную кампанию.": "map-0-campaign",
     }
     expect(summary.get_by_role("link")).to_have_text(list(links))

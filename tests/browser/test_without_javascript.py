@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -101,6 +102,20 @@ def test_the_switch_active_is_a_button_of_a_form(plain: Page, cabinet: Cabinet) 
     for wanted in ("false", "true"):
         switch.click()
         expect(switch).to_have_attribute("aria-checked", wanted)
+
+
+def test_a_deletion_asks_on_a_page_of_its_own(plain: Page, cabinet: Cabinet) -> None:
+    plain.goto(cabinet.jivo)
+    press(plain, "Удалить интеграцию")
+    expect(plain.get_by_role("heading", level=1)).to_contain_text("Удалить интеграцию?")
+    plain.get_by_role("link", name="Отмена").click()
+    expect(plain).to_have_url(re.compile(f"{cabinet.jivo}$"))
+    press(plain, "Удалить интеграцию")
+    press(plain, "Удалить")
+    expect(plain.locator("#flash")).to_contain_text("удалена")
+    plain.locator("#removed > summary").click()
+    press(plain, "Вернуть «Jivo»")
+    expect(plain.locator("#flash")).to_contain_text("возвращена")
 
 
 def test_the_rules_of_a_campaign(plain: Page, cabinet: Cabinet, session: Session) -> None:

@@ -340,6 +340,21 @@ def test_the_whole_way_of_a_first_user_is_linted_and_ends_at_an_integration(clie
     assert said(page.h1) == "Jivo: передача чатов"
 
 
+def test_home_is_the_account_last_worked_in_or_else_the_first_one_joined(app, session, account):
+    user = make_person(session, account)
+    earlier = make_account(session, "a-first-by-name", name="Аист")
+    user.memberships.append(Membership(account_id=earlier.id, role=Role.OWNER))
+    session.commit()
+    client = enter(app, user)
+    session.rollback()
+    assert path_of(client.get("/", status=302)) == "/a/romashka/integrations"
+    client.get("/a/a-first-by-name/events")
+    assert path_of(client.get("/", status=302)) == "/a/a-first-by-name/integrations"
+    with client.client.session_transaction() as kept:
+        kept["account"] = "one-that-is-gone"
+    assert path_of(client.get("/", status=302)) == "/a/romashka/integrations"
+
+
 def test_a_signed_in_user_with_integrations_lands_on_their_list(app, session, account):
     make_integration(session, account)
     invitation, token = Invitation.make(account, None, Role.VIEWER)

@@ -79,8 +79,10 @@ def test_the_domain_takes_the_place_of_yourdomain_while_it_is_typed(stage: Stage
     assert shown.find(id="auth-url")["value"] == "https://romashka.amocrm.ru"
     assert shown.find(id="auth-token_url")["value"] == "https://romashka.amocrm.ru/oauth2/access_token"
     assert shown.find("form") is None, "only the two addresses are sent"
-    half = owner.post(f"{PAGE}/authorization", {**form, "auth-domain": "evil.example"}, status=200, partial=True)
-    assert half.find(id="auth-url")["value"] == "https://YOURDOMAIN.amocrm.ru"
+    wrong = {**form, "auth-domain": "кириллица амо", "auth-url": "https://romashka.amocrm.ru"}
+    half = owner.post(f"{PAGE}/authorization", wrong, status=200, partial=True)
+    assert half.find(id="auth-url")["value"] == "https://YOURDOMAIN.amocrm.ru", "the old address does not stay"
+    assert said(half.select_one("[role=status]")) == "Это не домен аккаунта amoCRM."
     whole = owner.post(f"{PAGE}/authorization", form, status=200)
     assert whole.find(id="auth-url")["value"] == "https://romashka.amocrm.ru", "the button does the same"
     assert stage.authorization is None
@@ -138,6 +140,7 @@ def test_a_state_that_is_not_ours_connects_nothing(stage: Stage, owner, state: s
     stage.amo.configure({"switches": {"callback_state": state}})
     back = consent(stage, owner)
     owner.client.get(back)
+    assert owner.client.get("/").headers["Location"] == "/a/romashka/integrations", "the account last worked in"
     assert stage.authorization.state == AuthorizationState.NEW
     assert "token.code" not in stage.amo.recorder.counts
 
@@ -297,6 +300,8 @@ def test_the_picker_searches_the_accounts_fields_and_explains_what_does_not_fit(
     assert "надёжнее текстовое" in said(part(owner, f"{PAGE}/fields?q=номер"))
     twins = part(owner, f"{PAGE}/fields?q=сессия").select("[data-value]")
     assert len({one["data-text"] for one in twins}) == 2, "two of one name can be told apart"
+    marks = part(owner, f"{PAGE}/fields?q=utm").select(".combo-note")
+    assert {said(note) for note in marks} == {"отслеживаемые данные · Статистика"}
 
 
 def settings(owner: LintingClient, **changes: str) -> dict[str, str]:

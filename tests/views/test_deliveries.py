@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from tests.cabinets.outside import Outside, connected
 from tests.factories import make_account
 from tests.pages import LintingClient
-from tests.views.acting import chat, enter_as, said
-from webapp.models import Role
+from tests.views.acting import chat, enter_as, make_communication, rows, said
+from webapp.models import Delivery, Integration, Role, utc_now
 
 ANNA = {"visitor": {"name": "Анна", "number": 7, "phone": "79123456789", "chats_count": 1}}
 PAGE = "/a/romashka/deliveries"
@@ -151,3 +151,38 @@ def test_a_viewer_looks_and_is_offered_nothing_to_press(app, session, outside):
     outside.session.rollback()
     for path in (PAGE, f"{PAGE}/{number}"):
         assert viewer.get(path).select("main form[method=post]") == []
+
+
+def test_a_waiting_delivery_asks_for_its_card_again_and_forgets_why_it_was_held(outside, editor):
+    outside.send(chat(85, "Без контакта"))
+    outside.run()
+    outside.session.rollback()
+    [link] = editor.get(PAGE).select(".row-title")
+    page = editor.get(link["href"])
+    assert "Нет ни телефона, ни почты" in said(page.select_one("#delivery"))
+    assert not page.select_one("#delivery").has_attr("hx-get"), "nothing comes by itself"
+    page = editor.follow(f"{link['href']}/retry")
+    card = page.select_one("#delivery")
+    assert "в очереди" in said(card)
+    assert "Нет ни телефона, ни почты" not in said(card)
+    assert card["hx-get"] == link["href"]
+    assert editor.get(card["hx-get"]).select_one(card["hx-select"])
+
+
+def test_the_list_says_that_the_cabinet_decides_the_campaign_or_what_it_told(outside, editor):
+    session = outside.session
+    integration = session.get_one(Integration, outside.integration.id)
+    for number, (rule, confirmed) in enumerate((("visit", {}), ("utm", {"campaign_name": "Осень"}), ("none", {}))):
+        row = make_communication(session, integration, f"elsewhere-{number}", rule=rule)
+        session.flush()
+        session.add(
+            Delivery(
+                account_id=integration.account_id, communication_id=row.id, type="chat", state="delivered",
+                ext_id=f"lt-{number}", confirmed=confirmed, differs=[], updated_at=utc_now(),
+            )
+        )  # fmt: skip
+    session.commit()
+    session.rollback()
+    lines = rows(editor.get("/a/romashka/communications?columns=rule,target,campaign"))
+    assert sorted(line[1:] for line in lines) == [["Осень", "Осень"], ["определит кабинет"] * 2, ["—", "—"]]
+    assert "Определит кабинет или нет совсем" in said(editor.get("/a/romashka/communications").select_one(".bars"))

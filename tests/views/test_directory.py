@@ -243,7 +243,7 @@ def test_an_unknown_site_is_said_beside_the_field_and_stays_typed(session, edito
     session.rollback()
     typed = {"name": "Директ", "priority": "1", "site": "", "site_text": "Склад"}
     page = editor.post(f"{DIRECTORY}/campaigns/new", typed, status=422)
-    assert beside(page, "site") == "«Склад» в справочнике нет. Выберите из списка."
+    assert beside(page, "site") == "«Склад» в справочнике нет. Впишите название, как там, или выберите из списка."
     assert page.find(id="site")["value"] == "Склад"
     assert session.scalars(select(Campaign)).all() == []
 

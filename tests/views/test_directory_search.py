@@ -153,8 +153,18 @@ def test_a_picker_is_offered_twenty_and_told_how_many_there_are(session, viewer,
     assert message(fragment) == ""
 
 
+def test_an_empty_list_leads_to_where_it_is_filled(session, editor, viewer, account):
+    shown = part(editor, f"{OPTIONS}?q=дирек")
+    assert message(shown) == "Кампаний пока нет. Добавить"
+    assert editor.get(shown.a["href"]).h1.get_text(strip=True) == "Новая кампания"
+    many(session, account, ["Директ"])
+    assert part(editor, f"{OPTIONS}?q=радио").a is None
+    assert part(viewer, f"{OPTIONS}?q=радио").a is None
+
+
 def test_a_picker_says_that_nothing_fits_or_is_there(session, viewer, account):
-    assert message(part(viewer, OPTIONS)) == "Здесь пока ничего нет"
+    assert message(part(viewer, f"{OPTIONS}?q=дирек")) == "Кампаний пока нет."
+    assert message(part(viewer, OPTIONS.replace("campaigns", "tags"))) == "Здесь пока ничего нет"
     many(session, account, ["Директ"])
     assert message(part(viewer, f"{OPTIONS}?q=<b>")) == "По запросу «<b>» ничего не найдено"
 

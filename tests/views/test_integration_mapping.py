@@ -139,7 +139,10 @@ def test_a_row_that_leads_nowhere_is_an_error_at_the_row(session, editor, ids, p
 def test_an_unknown_name_in_a_row_stays_typed(session, editor, ids, partial):
     typed = form_of(editor.get(PAGE)) | row(0, "telegram") | row(1, "vk", campaign_text="Нет такой")
     page = editor.post(SETTINGS, typed, status=422, partial=partial)
-    assert beside(page, "map-1-campaign") == "«Нет такой» в справочнике нет. Выберите из списка."
+    assert (
+        beside(page, "map-1-campaign")
+        == "«Нет такой» в справочнике нет. Впишите название, как там, или выберите из списка."
+    )
     assert page.find(id="map-1-campaign")["value"] == "Нет такой"
     assert page.find(id="map-0-campaign").get("aria-invalid") is None
     assert mapped(session) == {}

@@ -136,6 +136,24 @@ def test_what_is_wrong_on_the_hidden_side_is_no_mistake(session, editor, ids):
     assert target(stored(session)) == ("source", None, ids["source"], None)
 
 
+def test_a_whole_page_with_errors_has_them_at_its_top(editor, ids):
+    """Without a script nothing scrolls to them."""
+    typed = form_of(editor.get(PAGE)) | {"name": ""}
+    page = editor.post(SETTINGS, typed, status=422)
+    [summary] = page.select("[data-error-summary]")
+    assert summary.find_parent(id="settings-block") is None
+    assert summary.find_next("h2", string="Что это даст"), "it stands before everything"
+    part = editor.post(SETTINGS, typed, status=422, partial=True)
+    assert len(part.select("#settings-block [data-error-summary]")) == 1
+
+
+def test_without_a_default_the_page_says_what_becomes_of_such_chats(session, editor, ids):
+    page = editor.get(PAGE)
+    assert "остаются без атрибуции" in said(page.find(id="no-default"))
+    save(editor, kind="source", source_text="Телеграм-канал", campaign="", campaign_text="")
+    assert editor.get(PAGE).find(id="no-default") is None
+
+
 @both_ways
 @pytest.mark.parametrize("field", ["employee", "campaign", "source", "site"])
 def test_an_unknown_name_is_said_beside_the_field_and_stays_typed(session, editor, ids, field, partial):
@@ -143,7 +161,7 @@ def test_an_unknown_name_is_said_beside_the_field_and_stays_typed(session, edito
     typed = form_of(editor.get(PAGE)) | {"kind": "source" if field in ("source", "site") else "campaign"}
     typed |= {"source_text": "Телеграм-канал", "name": "Мой Jivo", f"{field}_text": "Пётр <b>"}
     page = editor.post(SETTINGS, typed, status=422, partial=partial)
-    assert beside(page, field) == "«Пётр <b>» в справочнике нет. Выберите из списка."
+    assert beside(page, field) == "«Пётр <b>» в справочнике нет. Впишите название, как там, или выберите из списка."
     assert page.find(id=field)["value"] == "Пётр <b>"
     assert page.find(id="name")["value"] == "Мой Jivo"
     assert (page.title is None) == partial
@@ -239,7 +257,7 @@ def test_a_choice_of_another_account_is_refused(session, editor, account, ids):
     session.rollback()
     typed = form_of(editor.get(PAGE)) | {"campaign": foreign, "campaign_text": "Чужая"}
     page = editor.post(SETTINGS, typed, status=422)
-    assert beside(page, "campaign") == "«Чужая» в справочнике нет. Выберите из списка."
+    assert beside(page, "campaign") == "«Чужая» в справочнике нет. Впишите название, как там, или выберите из списка."
     bare = {name: value for name, value in typed.items() if name != "campaign_text"}
     editor.client.post(SETTINGS, data=bare | {"csrf_token": editor.token()})
     assert stored(session).campaign_id is None

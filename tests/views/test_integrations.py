@@ -279,6 +279,25 @@ def test_a_removed_integration_is_gone_and_its_communications_stay(app, session,
     assert stored_in(session, "jivo-2").active is False
 
 
+def test_a_removed_integration_can_be_taken_back(app, session, owner, integration):
+    path = hook(session)
+    owner.post(f"{PAGE}/archive")
+    page = owner.get(INTEGRATIONS)
+    assert said(page.select_one("#removed")).startswith("Удалённые: 1")
+    page = owner.follow(page.select_one("#removed form")["action"])
+    assert flash(page) == "Интеграция «Jivo» возвращена. Она выключена."
+    assert owner.get(INTEGRATIONS).select_one("#removed") is None
+    assert stored_in(session, "jivo").active is False
+    assert app.test_client().post(path, json=chat(2)).status_code == 200
+    assert audited(session)[-1][0] == "integration.restore"
+
+
+def test_only_an_owner_takes_an_integration_back(session, owner, editor, integration):
+    owner.post(f"{PAGE}/archive")
+    assert editor.get(INTEGRATIONS).select_one("#removed") is None
+    editor.post(f"{PAGE}/restore", status=403)
+
+
 def test_pages_of_what_is_left_do_not_lead_to_the_removed_integration(app, session, owner, integration):
     send(app, hook(session), chat())
     owner.post(f"{PAGE}/archive")

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from webapp import wording
-from webapp.models import Campaign, Communication, Source
+from webapp.models import CabinetKind, Campaign, Communication, Source
 from webapp.resolution import Rule
 
 from .counting import Counts, count, live
@@ -167,4 +167,5 @@ def _names(session: Session, filters: Filters, by: str, values: list[Any]) -> Ma
         return {value: wording.channel_name(value) if value else wording.without(by) for value in values}
     table = Campaign if by == "campaign" else Source
     found = names_by_number(session, table, filters.account.id, values, table.name)
-    return {value: found.get(value, wording.removed(value)) if value else wording.without(by) for value in values}
+    none = wording.without(by, elsewhere=filters.account.cabinet_kind != CabinetKind.EMBEDDED)
+    return {value: found.get(value, wording.removed(value)) if value else none for value in values}

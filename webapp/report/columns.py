@@ -20,7 +20,11 @@ _C = Communication
 _VISIT = joinedload(_C.visit).load_only(
     Visit.session_id, Visit.started_at, Visit.landing_url, Visit.referrer, Visit.marks, Visit.page_count
 )
-_DELIVERIES = joinedload(_C.delivery).load_only(Delivery.state, Delivery.external_id)
+_DELIVERIES = joinedload(_C.delivery).load_only(Delivery.state, Delivery.external_id, Delivery.confirmed)
+
+#: Rules that may answer with a session of which only the outside cabinet knows the campaign.
+BY_SESSION = ("visit", "beacon", "utm")
+
 _EMPLOYEE = joinedload(_C.employee)
 
 #: A heading of a file, and what stands below it: a text, a number, a moment, or None.
@@ -75,6 +79,17 @@ def _duration(row: Communication) -> int | None:
     return max(0, round((row.finished_at - row.started_at).total_seconds())) if row.finished_at else None
 
 
+def decided_elsewhere(row: Communication) -> str | None:
+    """What stands for a campaign that the outside cabinet decides: the one it told, or that it does.
+
+    None where the decision is ours, or there is no outside cabinet.
+    """
+    if row.campaign or row.source or row.rule not in BY_SESSION or row.delivery is None:
+        return None
+    told = row.delivery.confirmed or {}
+    return str(told.get("campaign_name") or _l("определит кабинет"))
+
+
 _NAME = (_l("Имя"), lambda row: row.contact_name)
 _PHONE = (_l("Телефон"), lambda row: row.contact_phone)
 _EMAIL = (_l("Почта"), lambda row: row.contact_email)
@@ -96,12 +111,12 @@ COLUMNS: list[Column] = [
     Column("kind", _l("Обращение"), [_TYPE, _NUMBER], "type"),
     Column("contact", _l("Контакт"), [_NAME, _PHONE, _EMAIL], "name"),
     Column("channel", _l("Канал"), [_CHANNEL], "channel"),
-    Column("target", _l("Кампания / источник"), [_CAMPAIGN, _SOURCE, _SITE]),
+    Column("target", _l("Кампания / источник"), [_CAMPAIGN, _SOURCE, _SITE], needs=(_DELIVERIES,)),
     Column("rule", _l("Почему"), [_RULE], "rule"),
     Column("name", _l("Имя"), [_NAME], "name"),
     Column("phone", _l("Телефон"), [_PHONE], "phone"),
     Column("email", _l("Почта"), [_EMAIL], "email"),
-    Column("campaign", _l("Рекламная кампания"), [_CAMPAIGN]),
+    Column("campaign", _l("Рекламная кампания"), [_CAMPAIGN], needs=(_DELIVERIES,)),
     Column("source", _l("Источник"), [_SOURCE]),
     Column("site", _l("Сайт"), [_SITE]),
     _plain("employee", _l("Сотрудник"), lambda row: row.employee.full_name if row.employee else None, _EMPLOYEE),

@@ -251,6 +251,10 @@ class Connection(Protocol):
         """Why a field cannot keep a session, in words."""
         ...
 
+    def field_group(self, group: str | None) -> Any:
+        """A group of fields, in words; None for one that has only a code."""
+        ...
+
     def field_kind(self, kind: str) -> Any:
         """A type of fields, in words."""
         ...

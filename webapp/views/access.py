@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from flask import abort, current_app, g, redirect, request, url_for
+from flask import abort, current_app, g, redirect, request, session, url_for
 from flask_babel import gettext as _
 from flask_login import current_user
 from sqlalchemy import select
@@ -21,6 +21,9 @@ View = Callable[..., Any]
 
 #: The attribute that carries a view's declaration.
 DECLARATION = "leadtrail_access"
+
+#: Where the session keeps the slug of the account that was last worked in.
+LAST_ACCOUNT = "account"
 
 
 def _declare(view: View, access: str) -> View:
@@ -72,6 +75,8 @@ def member(role: Role) -> Callable[[View], View]:
             g.account, g.role = found[0], Role(found[1])
             if not g.role.covers(role):
                 abort(403)
+            if session.get(LAST_ACCOUNT) != slug:
+                session[LAST_ACCOUNT] = slug
             return view(*args, **kwargs)
 
         return _declare(wrapper, role.value)

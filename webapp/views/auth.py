@@ -11,7 +11,7 @@ from flask_babel import lazy_gettext as _l
 from flask_limiter import RateLimitExceeded
 from flask_login import current_user, login_user, logout_user
 from slugify import slugify
-from sqlalchemy import func, select, update
+from sqlalchemy import case, func, select, update
 from werkzeug.security import check_password_hash, generate_password_hash
 from wtforms import PasswordField, SelectField, StringField
 
@@ -20,7 +20,7 @@ from webapp.cabinets.embedded.builtin import add_missing_sources
 from webapp.extensions import db, limiter
 from webapp.models import Account, Integration, Invitation, Membership, Role, User, utc_now
 
-from .access import public, signed_in
+from .access import LAST_ACCOUNT, public, signed_in
 from .addresses import settings
 from .forms import Email, PageForm, at_most, password_rules, required, stripped, timezone_choices
 from .locale import LANGUAGES, choose_locale
@@ -75,9 +75,14 @@ class PasswordForm(PageForm):
 @blueprint.get("/")
 @signed_in
 def home() -> Any:
-    """On to the user's account: to its integrations."""
+    """On to the account last worked in, or else to the first one the user belonged to: to its integrations."""
+    last = case((Account.slug == session.get(LAST_ACCOUNT, ""), 0), else_=1)
     account = db.session.scalar(
-        select(Account).join(Membership).where(Membership.user_id == current_user.id).order_by(Account.name).limit(1)
+        select(Account)
+        .join(Membership)
+        .where(Membership.user_id == current_user.id)
+        .order_by(last, Membership.id)
+        .limit(1)
     )
     if account is None:
         return render_template("auth/no_account.html")

@@ -19,6 +19,7 @@ from webapp.extensions import db
 from webapp.models import CabinetKind, CabinetLink, Role, utc_now
 
 from .access import member
+from .confirmation import confirmed
 from .forms import PageForm, at_most, stripped
 from .partial import done
 
@@ -149,6 +150,7 @@ def resume() -> Any:
 
 @blueprint.post("/disconnect")
 @member(Role.OWNER)
+@confirmed(_l("Отключить кабинет? Ключ будет забыт, новые обращения останутся здесь."), _l("Отключить"))
 def disconnect() -> Any:
     """Back to the embedded cabinet."""
     if g.account.cabinet_kind == CabinetKind.DATAAPI:

@@ -58,15 +58,19 @@ class AuthorizationInput:
         return registry()[self.integration.vendor].connection
 
     def substitute(self) -> None:
-        """Put the typed domain into the place of YOURDOMAIN in both addresses; while it is none, they stay."""
-        domain = self._domain()
+        """Put the typed domain into the place of YOURDOMAIN in both addresses. What is no domain is said at once, and
+        the addresses of the last one do not stay."""
+        domain, connection = self._domain(), self.connection
         if domain:
-            self.values["url"], self.values["token_url"] = self.connection.urls(domain)
+            self.values["url"], self.values["token_url"] = connection.urls(domain)
+            return
+        self.values["url"], self.values["token_url"] = connection.url_template, connection.token_url_template
+        if self.values["domain"]:
+            self.problems["domain"] = _not_a_domain(self.integration)
 
     def validate(self) -> bool:
         """Find what is wrong; what can be completed is."""
         values, problems = self.values, self.problems
-        title = registry()[self.integration.vendor].title
         for name, longest in LONGEST.items():
             if len(values[name]) > longest:
                 problems[name] = _("Не длиннее %(max)d знаков.", max=longest)
@@ -74,7 +78,7 @@ class AuthorizationInput:
             problems["name"] = _("Введите название авторизации.")
         domain = self._domain()
         if not domain:
-            problems.setdefault("domain", _("Это не домен аккаунта %(vendor)s.", vendor=title))
+            problems.setdefault("domain", _not_a_domain(self.integration))
         else:
             values["domain"] = domain
             for name, made in zip(("url", "token_url"), self.connection.urls(domain), strict=True):
@@ -151,6 +155,10 @@ class AuthorizationInput:
             self.problems[name] = _("Это не адрес аккаунта %(vendor)s.", vendor=title)
 
 
+def _not_a_domain(integration: Integration) -> str:
+    return _("Это не домен аккаунта %(vendor)s.", vendor=registry()[integration.vendor].title)
+
+
 @dataclass
 class FieldInput:
     """«Кастомное поле для сессии»: the lead field that was chosen, or what was typed instead."""
@@ -197,7 +205,11 @@ class FieldInput:
         typed = row_number(text.removeprefix("№").strip())
         if known is None and typed:
             return cls(typed, f"№ {typed}")
-        return cls(None, text, error=_("Поля «%(text)s» в сделках нет. Выберите из списка.", text=text))
+        return cls(
+            None,
+            text,
+            error=_("Поля «%(text)s» в сделках нет. Впишите название, как там.", text=text),
+        )
 
 
 def lead_fields(integration: Integration) -> list[dict[str, Any]] | None:
@@ -219,7 +231,7 @@ def offered_fields(integration: Integration, query: str) -> tuple[list[dict[str,
     fitting.sort(key=lambda row: (not row["usable"], row["problem"] is not None))
     options = []
     for row in fitting[:OFFERED]:
-        notes = [connection.field_kind(row["kind"]), row["group"]]
+        notes = [connection.field_kind(row["kind"]), connection.field_group(row["group"])]
         if row["problem"]:
             notes.append(connection.field_problem(row["problem"]))
         options.append(

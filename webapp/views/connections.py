@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from flask import Blueprint, abort, flash, g, redirect, render_template, request, session, url_for
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
 from flask_login import current_user
 from sqlalchemy import select
 
@@ -24,6 +25,7 @@ from webapp.vendors.connection import ConnectionProblem
 
 from .access import member
 from .addresses import public_url, settings
+from .confirmation import confirmed
 from .connection_input import AuthorizationInput, offered_fields
 from .integrations import find, page
 from .partial import done, is_partial, page_or_block
@@ -111,6 +113,7 @@ def connect(key: str) -> Any:
 
 @blueprint.post("/authorization/disconnect")
 @member(Role.EDITOR)
+@confirmed(_l("Отключить авторизацию? Данные из сделок перестанут приходить."), _l("Отключить"))
 def disconnect(key: str) -> Any:
     """Give the tokens up. The settings stay: connecting anew is one click."""
     integration = _integration(key)
@@ -229,7 +232,7 @@ def hash_state(state: str) -> str:
 
 def _show(block: str, integration: Integration, typed: AuthorizationInput, *, invalid: bool = False) -> Any:
     """What was typed, as it stands: the whole page, or to htmx the part of it."""
-    context = page(integration, auth=typed) | {"auth_errors": typed.errors}
+    context = page(integration, auth=typed) | {"auth_errors": typed.errors, "unread": typed.problems.get("domain")}
     return page_or_block(CARD if is_partial() else PAGE, block, invalid=invalid, **context)
 
 

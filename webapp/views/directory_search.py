@@ -32,6 +32,13 @@ def offer(account: Account, kind: str, query: str, limit: int = OFFERED) -> tupl
     return list(found), total
 
 
+def has_none(account: Account, kind: str) -> bool:
+    """True when the list has nothing that could be chosen, whatever is searched for."""
+    table = PICKED[kind]
+    wanted = select(table.id).where(table.account_id == account.id, table.archived_at.is_(None)).limit(1)
+    return db.session.scalar(wanted) is None
+
+
 def page(
     account: Account, kind: str, query: str, archived: bool, after: int | None, size: int
 ) -> tuple[list[Any], bool]:

@@ -17,6 +17,7 @@ from webapp.models import Role, TaskKind
 
 from .access import member
 from .communications import heading
+from .confirmation import confirmed
 from .forms import PageForm, required, stripped
 from .partial import done, page_or_block
 from .tasks import latest
@@ -47,6 +48,11 @@ def index() -> Any:
 
 @blueprint.post("")
 @member(Role.OWNER)
+@confirmed(
+    _l("Удалить всё об этом человеке? Вернуть будет нельзя."),
+    _l("Удалить"),
+    when=lambda: request.form.get("action") == "erase",
+)
 def erase() -> Any:
     """A look first; the second button erases."""
     form = ErasureForm()

@@ -12,11 +12,13 @@ import requests
 import structlog
 from flask import Blueprint, abort, flash, g, redirect, render_template, request, url_for
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 from flask_login import current_user
 from sqlalchemy import select
 
 from webapp import audit, queue
+from webapp.cabinets import cabinet_of
 from webapp.conversation import CHANNELS
 from webapp.extensions import db
 from webapp.http import Client
@@ -28,8 +30,10 @@ from . import integration_page as pages
 from .access import member
 from .addresses import own_url
 from .communications import heading, trail_of
+from .confirmation import confirmed
 from .connection_input import AuthorizationInput
 from .directory import free_key
+from .directory_search import has_none
 from .hooks import test_header
 from .integration_settings import SettingsInput
 from .locale import day_and_time
@@ -38,6 +42,9 @@ from .site_script import site_script
 
 blueprint = Blueprint("integrations", __name__, url_prefix="/a/<slug>/integrations")
 log = structlog.get_logger()
+
+#: Removed integrations that the list offers to take back.
+MOST_REMOVED = 20
 
 
 @blueprint.get("")
@@ -58,7 +65,13 @@ def index() -> str:
         }
         for integration in found
     ]
-    return render_template("integrations/list.html", rows=rows)
+    removed = db.session.scalars(
+        select(Integration)
+        .where(Integration.account_id == g.account.id, Integration.archived_at.is_not(None))
+        .order_by(Integration.archived_at.desc())
+        .limit(MOST_REMOVED)
+    ).all()
+    return render_template("integrations/list.html", rows=rows, removed=removed if g.role.covers(Role.OWNER) else ())
 
 
 @blueprint.route("/new", methods=["GET", "POST"])
@@ -184,6 +197,7 @@ def settings(key: str) -> Any:
 
 @blueprint.post("/<key>/archive")
 @member(Role.OWNER)
+@confirmed(_l("Удалить интеграцию? Обращения останутся, новые приниматься не будут."), _l("Удалить"))
 def archive(key: str) -> Any:
     """Remove an integration. Its communications stay; its webhook address is not heard any more."""
     integration = find(key)
@@ -192,6 +206,21 @@ def archive(key: str) -> Any:
     db.session.commit()
     flash(_("Интеграция «%(name)s» удалена. Её обращения остались.", name=integration.name), "ok")
     return done(url_for("integrations.index", slug=g.account.slug))
+
+
+@blueprint.post("/<key>/restore")
+@member(Role.OWNER)
+def restore(key: str) -> Any:
+    """Take a removed integration back, switched off as it was left."""
+    integration = db.session.scalar(
+        select(Integration).where(Integration.account_id == g.account.id, Integration.key == key)
+    ) or abort(404)
+    if integration.archived_at is not None:
+        integration.archived_at = None
+        _record("integration.restore", integration, {})
+        db.session.commit()
+        flash(_("Интеграция «%(name)s» возвращена. Она выключена.", name=integration.name), "ok")
+    return done(url_for("integrations.show", slug=g.account.slug, key=key))
 
 
 @blueprint.get("/<key>/test")
@@ -289,6 +318,9 @@ def _context(
         "title": vendor.heading if integration.name == vendor.title else integration.name,
         "settings_url": url_for("integrations.settings", slug=g.account.slug, key=integration.key),
         "stored": pages.stored_count(integration),
+        "partial": is_partial(),
+        "no_campaigns": has_none(g.account, "campaigns"),
+        "owns_directory": cabinet_of(g.account).owns_directory,
         "has_errors": bool((typed.errors and unsaved) or (auth and auth.problems)),
         **connection_page.context(integration, auth),
         **test,

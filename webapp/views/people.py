@@ -18,6 +18,7 @@ from webapp.models import Invitation, Membership, Role, User
 
 from .access import member
 from .addresses import public_url
+from .confirmation import confirmed
 from .forms import Email, PageForm, at_most, required, stripped
 from .partial import done
 
@@ -86,6 +87,7 @@ def index() -> Any:
 
 @blueprint.post("/<int:number>/role")
 @member(Role.OWNER)
+@confirmed(_l("Убрать человека из кабинета?"), _l("Убрать"), when=lambda: request.form.get("role") == "remove")
 def change_role(number: int) -> Any:
     """Another role for a member, or none."""
     owners = _owners()

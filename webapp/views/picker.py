@@ -55,5 +55,6 @@ class Picker:
         if entry is None or entry.label != text:
             entry = by_label(account, kind, text)
         if entry is None:
-            return cls(kind, name, text=text, error=_("«%(text)s» в справочнике нет. Выберите из списка.", text=text))
+            error = _("«%(text)s» в справочнике нет. Впишите название, как там, или выберите из списка.", text=text)
+            return cls(kind, name, text=text, error=error)
         return cls.of(kind, name, entry)

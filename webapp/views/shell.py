@@ -17,6 +17,7 @@ from webapp.cabinets.dataapi import line, words
 from webapp.detail_words import detail_name, detail_value
 from webapp.extensions import db
 from webapp.models import Account, Alert, CabinetKind, EventState, Integration, Membership, Role, WebhookEvent
+from webapp.report.columns import decided_elsewhere
 from webapp.wording import channel_name, phone_number, rule_name, type_name
 
 from . import locale
@@ -41,6 +42,7 @@ def init_app(app: Flask) -> None:
     app.add_template_filter(rule_name)
     app.add_template_filter(type_name)
     app.add_template_filter(phone_number)
+    app.add_template_filter(decided_elsewhere)
     app.add_template_filter(detail_name)
     app.add_template_filter(detail_value)
     app.add_template_filter(audit_action)

@@ -25,7 +25,7 @@ from . import assumptions, fields, looking, oauth, talks
 from . import hosts as addresses
 from .api import ACCOUNT, Api, items
 from .values import line, number
-from .words import CONNECT_STEPS, FIELD_KINDS, FIELD_PROBLEMS, HOOK_HINT, PROBLEMS
+from .words import CONNECT_STEPS, FIELD_GROUPS, FIELD_KINDS, FIELD_PROBLEMS, HOOK_HINT, PROBLEMS
 
 #: What our own hook is subscribed to, and what brings the text of a talk (contract, 2.1).
 EVENTS = ("update_talk",)
@@ -141,6 +141,10 @@ class AmocrmConnection:
     def field_problem(self, code: str) -> Any:
         """See Connection.field_problem."""
         return FIELD_PROBLEMS.get(code, code)
+
+    def field_group(self, group: str | None) -> Any:
+        """See Connection.field_group. Groups that users made are told by number only."""
+        return FIELD_GROUPS.get(group or "")
 
     def field_kind(self, kind: str) -> Any:
         """See Connection.field_kind."""

@@ -85,3 +85,5 @@ FIELD_KINDS = {
     "monetary": _("деньги"),
     "file": _("файл"),
 }
+#: Groups of lead fields whose name is known.
+FIELD_GROUPS = {"statistic": _("Статистика")}
