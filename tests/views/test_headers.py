@@ -81,7 +81,7 @@ def test_a_failure_of_ours_carries_them(app, owner, monkeypatch):
 
 
 def test_a_page_does_not_make_a_reader_of_what_its_thread_does_next(app, owner, database_kind):
-    """Workers keep their threads: whatever reads before a request has chosen its transaction would begin a wrong one."""
+    """Workers keep their threads: what is read before a request chooses its transaction would begin a wrong one."""
     begun: list[str] = []
     owner.get("/a/romashka/integrations")
     with app.app_context():
