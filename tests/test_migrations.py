@@ -163,9 +163,11 @@ def test_what_was_stored_before_is_found_without_the_dots_of_yo(migrating: Flask
     metadata.reflect(db.engine)
     tables = [table for table in metadata.sorted_tables if table.name != "alembic_version"]
     searched = [table for table in tables if "search_text" in table.columns]
+    needed = {key.column.table for table in searched for key in table.foreign_keys} | {*searched}
+    needed |= {key.column.table for table in needed for key in table.foreign_keys}
     with db.engine.begin() as connection:
         for table in tables:
-            if table.name not in ("communication_change", search_index.TABLE) and not table.name.startswith("dbos"):
+            if table in needed:
                 values = {column.name: some_value(column) for column in table.columns}
                 told = {"search_text": "нужна ёлочка"} if table in searched else {}
                 connection.execute(table.insert(), values | told)
@@ -183,7 +185,7 @@ def test_what_was_stored_before_is_found_without_the_dots_of_yo(migrating: Flask
 
 def some_value(column: sa.Column[Any]) -> Any:
     """A value that fits the column; a row's number is 1, and so is what it refers to."""
-    kinds = {int: 1, bool: False, datetime: datetime(2026, 11, 1, tzinfo=UTC), bytes: b"bytes", str: "ru", float: 1.0}
+    kinds = {int: 1, bool: False, datetime: datetime(2026, 11, 1, tzinfo=UTC), bytes: b"bytes", str: "ru"}
     if isinstance(column.type, sa.JSON):
         return {}
     kind = column.type.python_type
