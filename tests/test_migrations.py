@@ -156,6 +156,33 @@ def test_what_was_stored_before_survives_every_migration(migrating: Flask) -> No
     assert counts(tables) == {table.name: 1 for table in tables}
 
 
+def test_what_was_stored_before_is_found_without_the_dots_of_yo(migrating: Flask) -> None:
+    """Every text made for searching is folded anew, and the index hears of the communications."""
+    flask_migrate.upgrade(revision="0011")
+    metadata = sa.MetaData()
+    metadata.reflect(db.engine)
+    tables = [table for table in metadata.sorted_tables if table.name != "alembic_version"]
+    searched = [table for table in tables if "search_text" in table.columns]
+    needed = {key.column.table for table in searched for key in table.foreign_keys} | {*searched}
+    needed |= {key.column.table for table in needed for key in table.foreign_keys}
+    with db.engine.begin() as connection:
+        for table in tables:
+            if table in needed:
+                values = {column.name: some_value(column) for column in table.columns}
+                told = {"search_text": "нужна ёлочка"} if table in searched else {}
+                connection.execute(table.insert(), values | told)
+        connection.execute(sa.text("DELETE FROM communication_change"))
+
+    flask_migrate.upgrade()
+    with db.engine.connect() as connection:
+        for table in searched:
+            assert connection.scalar(sa.select(table.c.search_text)) == "нужна елочка", table.name
+        assert connection.scalar(sa.text("SELECT communication_id FROM communication_change")) == 1
+    assert {table.name for table in searched} == {
+        table.name for table in Base.metadata.sorted_tables if "search_text" in table.columns
+    }
+
+
 def some_value(column: sa.Column[Any]) -> Any:
     """A value that fits the column; a row's number is 1, and so is what it refers to."""
     kinds = {int: 1, bool: False, datetime: datetime(2026, 11, 1, tzinfo=UTC), bytes: b"bytes", str: "ru"}

@@ -30,7 +30,7 @@ from webapp.models import (
     utc_now,
 )
 from webapp.report import digest
-from webapp.report.tokens import Asked
+from webapp.report.tokens import Asked, Sought
 
 PHONE, EMAIL = "+79161234567", "anna@example.com"
 
@@ -281,7 +281,9 @@ def test_what_is_kept_is_found_after_the_index_was_merged(app, session, jivo, er
     assert erase().counts["communications"] == 4
     [kept] = of(session, Communication)
     on_sqlite = session.get_bind().dialect.name == "sqlite"
-    asked = Asked(words=["римские"]).query(session.get_bind().dialect.name, jivo.account_id, [kept.started_at])
+    asked = Asked(parts=[Sought(("римские",))]).query(
+        session.get_bind().dialect.name, jivo.account_id, [kept.started_at]
+    )
     matches = "communication_search MATCH :asked" if on_sqlite else "words @@ CAST(:asked AS tsquery)"
     number = "rowid" if on_sqlite else "communication_id"
     query = text(f"SELECT {number} FROM communication_search WHERE {matches}")

@@ -38,6 +38,10 @@ QUESTIONS: tuple[dict[str, Any], ...] = (
     {"q": "9160000"},
     {"q": "%"},
     {"q": "shop.ex"},
+    {"q": "заказ7 шторы"},
+    {"q": "шторы, тюль мария"},
+    {"q": "9160000 шторы"},
+    {"q": "мария и а"},
     {"q": "римские", "since": "2025-12-01", "until": "2026-01-31"},
     {"employee": "none", "type": "offline_message", "q": "замер"},
 )
@@ -291,6 +295,70 @@ def test_a_whole_email_is_found_as_a_contact_and_in_a_text(app, session, narrow)
         digest.run_all(own)
         filters = Filters.read(own.get_one(Account, number), values(q="maria@shop.example"))
         assert [one // 20 for one in walked(own, filters, Order())] == [3, 4]
+
+
+TOLD = "Здравствуйте! Нужны шторы в детскую, заказ 1042. Ёлочка есть?"
+
+
+@pytest.mark.parametrize(
+    ("typed", "is_found"),
+    [
+        ("шторы ёлочка", True),
+        ("ёлочка шторы", True),
+        ("ЕЛОЧКА, Шторы", True),
+        ("елочка", True),
+        ("ёлкин", True),
+        ("Василий Елкин", True),
+        ("Елкин тюль", False),
+        ("шторы - ёлочка;", True),
+        ("Ёлкин 5556677", True),
+        ("Ёлкин 5556678", False),
+        ("+7 921 555 66 77, Василий", True),
+        ("Василий 8 (921) 555-66-77", True),
+        ("892155566 1042", True),
+        ("892155566 1043", False),
+        ("+7 921 555 66 77, Мария", False),
+        ("+79215556677 1042", True),
+        ("1042 +7 921 555-66-77", True),
+        ("1043 9215556677", False),
+        ("8 10 7 921 555 66 77", True),
+        ("921 555 66", True),
+        ("шторы elkin@shop.example", True),
+        ("elkin@shop.example,Василий", True),
+        ("elkin@shop.example Мария", False),
+        ("+79215556677 elkin@shop.example ёлочка", True),
+        ("в детскую шторы", True),
+        ("заказ 1042 шторы", True),
+        ("нужны шторы в детскую заказ 1042 елочка есть здравствуйте василий елкин", True),
+        ("нужны шторы в детскую заказ 1042 елочка есть здравствуйте василий палкин", False),
+    ],
+)
+def test_all_that_is_typed_counts_in_any_order(app, session, narrow, typed, is_found):
+    account, integration = make_integrations(session)
+    for place in range(80):
+        person: dict[str, Any] = {"text": "карниз"}
+        if place == 60:
+            contact = {"contact_phone": "+79215556677", "contact_email": "elkin@shop.example"}
+            person = {"text": TOLD, "contact_name": "Василий Ёлкин", **contact}
+        make_communication(session, integration, str(place), started_at=AT - timedelta(hours=place), **person)
+    session.commit()
+    number = account.id
+    session.rollback()
+    with inside(app) as own:
+        for _each in range(2):
+            filters = Filters.read(own.get_one(Account, number), values(q=typed))
+            page = listing.page(own, filters, Order(), None, None, listing.listed(), listing.total(own, filters))
+            assert [row.vendor_id for row in page.rows] == (["60"] if is_found else []), "before and after indexing"
+            digest.run_all(own)
+
+
+def test_the_index_is_asked_for_the_telling_words(session):
+    """B12: half of all texts have a word that begins with «в»."""
+    account, _integration = make_integrations(session)
+    asked = Filters.read(account, values(q="в детскую и на кухню")).asked()
+    assert re.findall(r"_w(\w+)", asked.query("sqlite", account.id, [date(2026, 3, 1)])) == ["детскую", "кухню"]
+    short = Filters.read(account, values(q="ва")).asked()
+    assert re.findall(r"_w(\w+)", short.query("sqlite", account.id, [date(2026, 3, 1)])) == ["ва"]
 
 
 def test_too_many_to_sort_are_in_the_order_of_time(app, session, monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webapp.report.tokens import LONGEST_WORD, MOST_WORDS, Asked, document, prefix, value_token, words_of
+from webapp.report.tokens import LONGEST_WORD, MOST_WORDS, Asked, Sought, document, prefix, value_token, words_of
 
 AT = datetime(2026, 3, 9, tzinfo=UTC)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
@@ -28,7 +28,7 @@ def test_no_word_can_be_taken_for_an_order_of_the_databases(text):
         assert word.isalnum()
         assert len(word) <= LONGEST_WORD
     for write in ("sqlite", "postgresql"):
-        question = Asked(words=words_of(text)).query(write, 1, [date(2026, 1, 1)])
+        question = Asked(parts=[Sought(tuple(words_of(text)))]).query(write, 1, [date(2026, 1, 1)])
         assert "\0" not in question
 
 
@@ -59,5 +59,5 @@ def test_a_long_text_is_indexed_as_far_as_it_is_worth_it():
 @pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
 def test_nothing_asked_is_no_question(dialect):
     assert not Asked()
-    assert Asked(words=["шторы"])
-    assert "шторы" in Asked(words=["шторы"]).query(dialect, 1, [date(2026, 1, 1)])
+    assert Asked(parts=[Sought(("шторы",))])
+    assert "шторы" in Asked(parts=[Sought(("шторы",))]).query(dialect, 1, [date(2026, 1, 1)])

@@ -339,3 +339,9 @@ def test_where_visits_are_counted_elsewhere_a_site_has_no_counter_of_ours(sessio
 def test_only_sites_have_counters(session, editor):
     editor.post(f"{DIRECTORY}/sources/new", NEW["sources"][0])
     assert editor.get(f"{DIRECTORY}/sources/{entry(session, 'sources').id}").find(id="counter") is None
+
+
+def test_one_domain_is_one_site(session, account, editor):
+    make_site(session, account, "shop", "shop.example")
+    page = editor.post("/a/romashka/directory/sites/new", {"domain": "http://SHOP.example:8080/a", "name": ""}, 422)
+    assert beside(page, "domain") == "Сайт с этим доменом уже есть."

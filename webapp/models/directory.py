@@ -20,8 +20,15 @@ LONGEST_SEARCH_TEXT = 700
 
 
 def fold(*parts: str | None) -> str:
-    """Text made ready for a search that does not mind the case. SQLite's own folds only Latin letters."""
-    return " ".join(part for part in parts if part).casefold()
+    """Text made ready for a search that minds neither the case nor the dots of the letter yo, often left out.
+
+    SQLite's own folds only Latin letters.
+    """
+    return (
+        " ".join(part for part in parts if part)
+        .casefold()
+        .replace("\N{CYRILLIC SMALL LETTER IO}", "\N{CYRILLIC SMALL LETTER IE}")
+    )
 
 
 def like(text: str) -> str:

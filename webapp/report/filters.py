@@ -6,29 +6,26 @@ with a ``condition`` and, where few rows have the value, a ``candidates`` of the
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import cached_property
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import ColumnElement, Select, and_, exists, or_, select
+from sqlalchemy import ColumnElement, Select, exists, select
 
-from webapp.contacts import groups_of, normalise_email, normalise_phone, runs_of, within_number
 from webapp.conversation import ConversationType
-from webapp.models import Account, Communication, CommunicationCount, Delivery, DeliveryState, like
+from webapp.models import Account, Communication, CommunicationCount, Delivery, DeliveryState
 from webapp.resolution import Rule
 from webapp.wording import CHANNEL_NAMES, DELIVERY_NAMES, RULE_NAMES, TYPE_NAMES
 
 from . import periods
-from .tokens import SHORTEST_DIGITS, Asked, value_token, words_of
+from .tokens import Asked, value_token
+from .words import Part, parts_of
 
 #: In an address: the ones that have no campaign, no source and so on.
 NONE = "none"
-
-#: A part of a phone number: digits with the signs that people put between them.
-_LIKE_A_PHONE = re.compile(r"\+?(?=(?:[\s()-]*\d){4})[\d\s()-]+")
 
 LONGEST_QUERY = 200
 
@@ -262,63 +259,24 @@ class Filters:
     def conditions(self) -> list[ColumnElement[bool]]:
         """All of it."""
         wanted = self.times() + [one.holds(self.values[one.key]) for one in FIELDS if one.key in self.values]
-        if self.query:
-            wanted.append(self._search())
-        return wanted
+        return wanted + [part.condition() for part in self.parts]
 
     def counted(self) -> list[ColumnElement[bool]]:
         """The conditions on the counters, the period aside."""
         chosen = [one.counted(self.values[one.key]) for one in FIELDS if one.key in self.values]
         return [CommunicationCount.account_id == self.account.id, *chosen]
 
+    @cached_property
+    def parts(self) -> list[Part]:
+        """What is typed, taken apart."""
+        return parts_of(self.query, self.account.region)
+
     def contact(self) -> ColumnElement[bool] | None:
         """The condition of a whole phone or e-mail, which has an index of its own."""
-        if phone := self._phone():
-            return Communication.contact_phone == phone
-        if email := normalise_email(self.query):
-            return Communication.contact_email == email
-        return None
+        found = (part.contact() for part in self.parts)
+        return next((condition for condition in found if condition is not None), None)
 
     def asked(self) -> Asked:
         """What of it the inverted index can be asked."""
         tokens = [one.token(self.values[one.key]) for one in FIELDS if one.key in self.values]
-        values = [token for token in tokens if token]
-        if phone := self._phone():
-            # The groups of a number are short, and many words begin with them: they are asked for as they are.
-            code, *rest = groups = groups_of(phone)
-            return Asked(
-                values,
-                instead=[f"p{phone[1:]}", *(f"w{run}" for run in runs_of(phone))],
-                forms=[groups, [code, "".join(rest)]] if rest else [groups],
-            )
-        return Asked(values, words_of(self.query.casefold()), [f"p{digits}" for digits in self._digits()])
-
-    def _phone(self) -> str | None:
-        phone = normalise_phone(self.query, self.account.region)
-        return phone if phone and sum(character.isdigit() for character in self.query) >= 10 else None
-
-    def _digits(self) -> list[str]:
-        """The digits of what looks like a part of a phone number, in each way in which they may be meant."""
-        digits = "".join(filter(str.isdecimal, self.query)) if _LIKE_A_PHONE.fullmatch(self.query) else ""
-        return within_number(digits, self.account.region) if len(digits) >= SHORTEST_DIGITS else []
-
-    def _search(self) -> ColumnElement[bool]:
-        """What is typed, anywhere in the text; a phone or an e-mail also as the contact, and however it is written."""
-        found = [_in_text(self.query.casefold())]
-        contact = self.contact()
-        if contact is not None:
-            found.append(contact)
-        else:
-            found += [Communication.contact_phone.like(like(digits)) for digits in self._digits()]
-        if phone := self._phone():
-            code, *rest = groups = groups_of(phone)
-            # One pattern leaves out nearly every text, and the others are tried on what it leaves.
-            loose = Communication.search_text.like(f"%{'%'.join(groups)}%")
-            forms = {sign.join(groups) for sign in ("", " ", "-")}
-            forms |= {f"{code}{after}{sign.join(rest)}" for after in (" ", ") ", ")") for sign in ("", " ", "-")}
-            found.append(and_(loose, or_(*(_in_text(form) for form in sorted(forms)))))
-        return or_(*found)
-
-
-def _in_text(text: str) -> ColumnElement[bool]:
-    return Communication.search_text.like(like(text), escape="\\")
+        return Asked([token for token in tokens if token], [part.sought() for part in self.parts])

@@ -17,7 +17,7 @@ from webapp import audit
 from webapp.cabinets import cabinet_of
 from webapp.cabinets.embedded.builtin import add_missing_sources, missing_sources
 from webapp.extensions import db
-from webapp.models import KINDS, Role, clean_domain, utc_now
+from webapp.models import KINDS, Role, Site, clean_domain, utc_now
 
 from . import what_if
 from .access import member
@@ -60,6 +60,9 @@ class SiteForm(PageForm):
     )
     name = StringField(_l("Название"), filters=[stripped], validators=[at_most(255)])
 
+    #: The site that is being changed; None for a new one.
+    number: int | None = None
+
     def validate_domain(self, field: Any) -> None:
         """Take the domain out of whatever was pasted."""
         try:
@@ -71,6 +74,14 @@ class SiteForm(PageForm):
                 _("Это не домен. Нужен вид romashka.ru, можно вставить адрес страницы целиком.")
             ) from None
         field.data = domain
+        same = select(Site.id).where(
+            Site.account_id == g.account.id,
+            Site.domain == domain,
+            Site.archived_at.is_(None),
+            Site.id != (self.number or 0),
+        )
+        if db.session.scalar(same.limit(1)) is not None:
+            raise ValidationError(_("Сайт с этим доменом уже есть."))
 
 
 class RuledForm(PageForm):
@@ -150,6 +161,8 @@ def entry(kind: str, number: int | None) -> Any:
         _editor()
     ruled = kind in RULED
     form = FORMS[kind](obj=found)
+    if kind == "sites" and found is not None:
+        form.number = found.id
     if ruled and found is None and request.method == "GET":
         form.name.data = stripped(request.args.get("name", ""))[:255]
     rules = (

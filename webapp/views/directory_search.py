@@ -72,15 +72,15 @@ def by_key(account: Account, kind: str, key: str | None) -> Any:
     return db.session.scalar(select(table).where(table.account_id == account.id, table.key == key))
 
 
-def by_label(account: Account, kind: str, text: str) -> Any:
-    """The one entry that is called exactly so; None when none is, or several are."""
+def by_label(account: Account, kind: str, text: str) -> list[Any]:
+    """The entries that are called exactly so, if possible in their letters, too."""
     folded = fold(text.replace("\0", " ")).strip()
     if not folded:
-        return None
+        return []
     candidates, _total = offer(account, kind, folded, limit=MOST_OF_A_NAME)
-    exact = [entry for entry in candidates if fold(entry.label) == folded]
-    exact = exact or [entry for entry in candidates if folded in _names(entry)]
-    return exact[0] if len(exact) == 1 else None
+    written = [entry for entry in candidates if entry.label == text.strip()]
+    exact = written or [entry for entry in candidates if fold(entry.label) == folded]
+    return exact or [entry for entry in candidates if folded in _names(entry)]
 
 
 def _names(entry: Any) -> set[str]:

@@ -81,6 +81,8 @@ def _trouble(integration: Integration) -> Status | None:
     authorization = integration.authorization
     if authorization is not None and authorization.state == AuthorizationState.BROKEN:
         return Status("refused", _("Авторизация не работает"))
+    if not is_connected(integration) and integration.saved_at:
+        return Status("attention", _("Авторизация не подключена: контакты и сессии не читаются"))
     if integration.hook_state in ("disabled", "missing"):
         return Status("refused", _("Вебхук не подписан"))
     return None

@@ -53,7 +53,11 @@ class Picker:
         if not text:
             return cls(kind, name, error=required)
         if entry is None or entry.label != text:
-            entry = by_label(account, kind, text)
+            named = by_label(account, kind, text)
+            entry = named[0] if len(named) == 1 else None
+            if len(named) > 1:
+                several = _("«%(text)s» — так называется не одно. Допишите или выберите из списка.", text=text)
+                return cls(kind, name, text=text, error=several)
         if entry is None:
             error = _("«%(text)s» в справочнике нет. Впишите название, как там, или выберите из списка.", text=text)
             return cls(kind, name, text=text, error=error)
