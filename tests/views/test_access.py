@@ -272,6 +272,7 @@ OWNERS = {
     "cabinet.connect",
     "cabinet.disconnect",
     "integrations.archive",
+    "integrations.restore",
     "people.index",
     "people.change_role",
     "people.revoke",

@@ -65,4 +65,6 @@ def cabinet_card(communication: Communication) -> dict[str, Any]:
 
 def why(delivery: Delivery) -> words.Advice | None:
     """Why it waits, is held or failed."""
+    if words.is_over(delivery.reason, delivery.state):
+        return None
     return words.reason(delivery.reason, delivery.facts)

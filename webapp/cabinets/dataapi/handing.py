@@ -165,9 +165,6 @@ def take_back(session: Session, delivery: Delivery) -> None:
 def again(session: Session, delivery: Delivery) -> None:
     """Let it be tried at once, with all its attempts before it."""
     delivery.state, delivery.tries = DeliveryState.PENDING, 0
-    if delivery.reason != ASKING:
-        # Why it was held is over until it is told anew.
-        delivery.reason, delivery.facts = None, {}
     schedule(session, delivery)
 
 

@@ -9,6 +9,8 @@ from typing import Any
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
+from webapp.models import DeliveryState
+
 
 @dataclass(frozen=True)
 class Advice:
@@ -85,6 +87,9 @@ _STOPS = {
 }
 
 _OTHER_STOP = (_l("Кабинет не принимает запросы."), _l("Посмотрите ответ сервиса и проверьте настройки кабинета."))
+
+#: Why one waits that is to go by itself.
+_WAITS = frozenset({"unfinished", "asking", "limit_exceeded", "paused", "trying", "unknown_outcome"})
 
 #: Why one communication waits, is held or failed.
 _REASONS = {
@@ -176,6 +181,11 @@ def reason(code: str | None, facts: Mapping[str, Any] | None) -> Advice | None:
     told = facts or {}
     values = {"field": told.get("field") or "?", "message": told.get("message") or told.get("mnemonic") or "?"}
     return Advice(str(what) % values, str(repair) % values)
+
+
+def is_over(code: str | None, state: str) -> bool:
+    """True for why something was held or refused that is being tried again: it holds no more, until it is told anew."""
+    return state == DeliveryState.PENDING and code not in _WAITS
 
 
 def reasons() -> dict[str, str]:
