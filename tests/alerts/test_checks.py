@@ -207,3 +207,21 @@ def test_an_authorization_that_ends_is_told_in_time(app, session, account, state
     with app.test_request_context():
         sentences = [BY_NAME["connections"].says(one.facts) for one in found]
     assert [told in sentence for sentence in sentences] == ([True] if told else [])
+
+
+@pytest.mark.parametrize(
+    ("state", "active", "told"), [("disconnected", True, 1), ("disconnected", False, 0), ("new", True, 0)]
+)
+def test_an_authorization_switched_off_under_an_integration_that_is_on_is_told(
+    app, session, account, state, active, told
+):
+    authorization = Authorization(account_id=account.id, vendor="amocrm", key="main", name="Основной", state=state)
+    integration = make_integration(session, account, "amo", "amocrm", active=active)
+    session.add(authorization)
+    session.flush()
+    integration.authorization = authorization
+    session.commit()
+    found = list(connections(session, account, Look(NOW)))
+    with app.test_request_context():
+        sentences = [BY_NAME["connections"].says(one.facts) for one in found]
+    assert ["отключена" in sentence for sentence in sentences] == [True] * told

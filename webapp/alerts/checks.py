@@ -25,6 +25,7 @@ from webapp.models import (
     Integration,
     WebhookEvent,
     Widget,
+    integration_authorization,
 )
 from webapp.models.alert import USUAL_UNATTRIBUTED_LIMIT
 from webapp.resolution import Rule
@@ -233,15 +234,27 @@ TOKEN_NOTICE = timedelta(days=14)
 
 
 def connections(session: Session, account: Account, look: Look) -> Iterable[Finding]:
-    """Authorizations that the vendor refuses, and those made by hand that end soon."""
+    """Authorizations that the vendor refuses, those made by hand that end soon, and those that were disconnected while
+    an integration that is on goes by them."""
+    used = set(
+        session.scalars(
+            select(integration_authorization.c.authorization_id)
+            .join(Integration, Integration.id == integration_authorization.c.integration_id)
+            .where(Integration.account_id == account.id, Integration.active, Integration.archived_at.is_(None))
+        )
+    )
     for one in session.scalars(select(Authorization).where(Authorization.account_id == account.id)):
         if one.state == AuthorizationState.BROKEN:
             yield Finding(str(one.id), {"name": one.name, "days": None})
+        elif one.state == AuthorizationState.DISCONNECTED and one.id in used:
+            yield Finding(str(one.id), {"name": one.name, "days": None, "off": True})
         elif one.connected and one.long_lived and one.expires_at and one.expires_at - look.now < TOKEN_NOTICE:
             yield Finding(str(one.id), {"name": one.name, "days": max(0, (one.expires_at - look.now).days)})
 
 
 def _connection_says(facts: Mapping[str, Any]) -> str:
+    if facts.get("off"):
+        return _("Авторизация «%(name)s» отключена: контакты и сессии не читаются.", name=facts["name"])
     if facts["days"] is None:
         return _("Авторизация «%(name)s» не работает: подключите её заново.", name=facts["name"])
     return ngettext(
