@@ -136,7 +136,7 @@ def test_a_site_is_chosen_by_typing(page: Page) -> None:
         ("БЛЭКА", ["Имя 42"]),
         ("8 916 123-45-07", ["Имя 07"]),
         ("345-07", ["Имя 07"]),
-        ("имя 1", [f"Имя 1{place}" for place in range(10)]),
+        ("43 имя", ["Имя 43"]),
     ],
 )
 def test_text_names_and_phones_are_found(page: Page, typed: str, found: list[str]) -> None:
