@@ -15,7 +15,8 @@ from webapp.jobs import handlers, retry_deliveries
 from webapp.models import Account, CabinetKind, Delivery, Task, TaskKind, TaskState, utc_now
 
 STANDING = (
-    *[("failed", "refused")] * 5, *[("held", "no_contact")] * 4, ("held", "unverifiable"), ("held", "undeletable"),
+    *[("failed", "refused")] * 4, ("failed", None), *[("held", "no_contact")] * 4,
+    ("held", "unverifiable"), ("held", "undeletable"),
     ("delivered", None), ("pending", "trying"),
 )  # fmt: skip
 

@@ -56,9 +56,6 @@ HEARD = 100
 #: A job that comes earlier than this before its time is another one's forerunner.
 EARLY = timedelta(seconds=2)
 
-_noise = random.SystemRandom()
-
-
 #: The problem of a look that the vendor's server allowed only in part.
 REFUSED = "no_rights"
 
@@ -67,6 +64,8 @@ ASK_REFUSED = "ask_refused"
 
 #: Seconds before a failed call is tried again: doubled each time up to the longest.
 FIRST_PAUSE, LONGEST_PAUSE = 2, 3600
+
+_noise = random.SystemRandom()
 
 
 @dataclass(frozen=True)

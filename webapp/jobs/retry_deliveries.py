@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Select, false, func, select
+from sqlalchemy import Select, false, func, or_, select
 from sqlalchemy.orm import Session
 
 from webapp.cabinets.dataapi import handing, listing
@@ -56,4 +56,4 @@ def _query(task: Task, state: str) -> Select[tuple[Delivery]]:
     if asked.get("state") not in (None, state):
         return select(Delivery).where(false())
     query = select(Delivery).where(*listing.chosen(task.account_id, {**asked, "state": state}))
-    return query.where(Delivery.reason.not_in(handing.BY_A_PERSON))
+    return query.where(or_(Delivery.reason.is_(None), Delivery.reason.not_in(handing.BY_A_PERSON)))
